@@ -1,0 +1,1 @@
+"""What core itself contributes, through the same hooks as everybody else."""

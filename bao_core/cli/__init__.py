@@ -1,0 +1,1 @@
+"""The command line: parse, call the session, map errors to exit codes."""

@@ -1,0 +1,252 @@
+"""Cache backends keep results by key and blobs by digest.
+
+The data model is that of Bazel's Remote Execution API: an action cache over a content-addressable
+storage. A miss is a value, never an exception.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import Enum
+from typing import BinaryIO
+
+from msgspec import Struct
+
+from bao_core.interfaces.component import Component
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from bao_core.model import ActionResult, CacheKey, Digest, TaskId
+
+
+class Stored(Enum):
+    """What became of an entry that was put."""
+
+    STORED = "stored"
+    EXISTS = "exists"
+    REFUSED = "refused"
+
+
+class EntryInfo(Struct, frozen=True):
+    """One entry, as `latest` and listings tell it.
+
+    Attributes:
+        created: Seconds since the epoch.
+        size: Bytes of the entry with all its blobs.
+    """
+
+    key: CacheKey
+    task_id: TaskId
+    created: float
+    size: int
+
+
+class EvictionPolicy(Struct, frozen=True):
+    """What may be kept.
+
+    Attributes:
+        max_bytes: At most this many bytes in all; None for no bound.
+        max_age: Nothing unused for more seconds than this; None for no bound.
+        spare: Nothing used within this many seconds is evicted.
+        budget: Stop after this many seconds and go on another time; None for no limit.
+    """
+
+    max_bytes: int | None = None
+    max_age: float | None = None
+    spare: float = 3600.0
+    budget: float | None = None
+
+
+class Evicted(Struct, frozen=True):
+    """What an eviction removed: entries, and bytes of entries and blobs."""
+
+    entries: int = 0
+    bytes: int = 0
+    complete: bool = True
+
+
+class CacheStats(Struct, frozen=True):
+    """What a cache holds.
+
+    Attributes:
+        location: Where it is, for people.
+        bytes: Of entries and blobs.
+    """
+
+    location: str
+    entries: int
+    blobs: int
+    bytes: int
+
+
+class BlobSource(ABC):
+    """Bytes to be stored, which can be read as often as needed.
+
+    Attributes:
+        digest: Their digest, known beforehand.
+        path: A file that holds exactly these bytes, if there is one.
+    """
+
+    digest: Digest
+    path: str | None
+
+    @abstractmethod
+    def open(self) -> BinaryIO:
+        """A new stream at the first byte; the caller closes it."""
+
+
+class BlobSink(ABC):
+    """Where fetched blobs go."""
+
+    @abstractmethod
+    def write(self, digest: Digest, stream: BinaryIO) -> None:
+        """Take a blob from a stream.
+
+        Raises:
+            CacheError: The bytes are not those of the digest.
+        """
+
+    @abstractmethod
+    def clone(self, digest: Digest, path: str) -> None:
+        """Take a blob from a local file, by reflink where the file system can, else by copy.
+
+        Raises:
+            CacheError: The bytes are not those of the digest.
+        """
+
+
+class CacheBackend(Component):
+    """Results by key, blobs by digest.
+
+    Promises: an entry becomes visible only when all its blobs are there; the first write of a key
+    wins; what is read is verified, and what does not verify is a miss and is removed. Methods may
+    be called from several threads at once. An exception from any of them switches the tier off for
+    the rest of the run, with one warning; it never fails a task.
+    """
+
+    @abstractmethod
+    def get_entries(
+        self, keys: Collection[CacheKey]
+    ) -> Iterator[tuple[CacheKey, ActionResult]]:
+        """Look up results; hits are yielded as they arrive, in any order, misses are left out.
+
+        An entry that is there but damaged is removed and left out.
+        """
+
+    @abstractmethod
+    def put_entry(
+        self,
+        key: CacheKey,
+        result: ActionResult,
+        blobs: Sequence[BlobSource],
+        *,
+        replace: bool = False,
+    ) -> Stored:
+        """Store a result with everything it names.
+
+        Args:
+            key: What it is found by.
+            result: The entry.
+            blobs: A source for every digest that the result names.
+            replace: Overwrite an entry of the same key.
+        """
+
+    @abstractmethod
+    def fetch(
+        self, result: ActionResult, digests: Collection[Digest], sink: BlobSink
+    ) -> None:
+        """Hand blobs of a result to a sink, each exactly once.
+
+        Raises:
+            CacheError: A blob is missing or damaged; it has been removed, and so should the entry.
+        """
+
+    @abstractmethod
+    def remove_entry(self, key: CacheKey) -> None:
+        """Forget an entry; nothing happens if there is none."""
+
+    def touch(self, keys: Collection[CacheKey]) -> set[CacheKey]:
+        """Mark entries as used now; returns the keys that are there.
+
+        Used where the result itself is not needed, so it should cost less than `get_entries`.
+        """
+        return {key for key, _ in self.get_entries(keys)}
+
+    def latest(self, task_id: TaskId, limit: int = 1) -> Iterable[EntryInfo]:
+        """The newest entries of a task, newest first, to explain a miss with; none by default."""
+        del task_id, limit
+        return ()
+
+    def read_blob(self, digest: Digest) -> bytes | None:
+        """One small blob, verified, or None; such as the parts of a key or a log."""
+        with self.open_blob(digest) as stream:
+            return None if stream is None else stream.read()
+
+    @abstractmethod
+    def open_blob(
+        self, digest: Digest, *, offset: int = 0
+    ) -> AbstractContextManager[BinaryIO | None]:
+        """A blob as a stream from an offset; None where it is not there."""
+
+    @abstractmethod
+    def find_missing(self, digests: Collection[Digest]) -> set[Digest]:
+        """Which of these blobs are not there; those that are there are marked as used."""
+
+    @abstractmethod
+    def put_blob(self, source: BlobSource) -> None:
+        """Store one blob without an entry."""
+
+    def entries(self) -> Iterable[EntryInfo]:
+        """Every entry, newest first; none by default."""
+        return ()
+
+    def evict(self, policy: EvictionPolicy) -> Evicted:
+        """Remove what the policy does not keep, least recently used first; nothing by default."""
+        del policy
+        return Evicted()
+
+    def stats(self) -> CacheStats | None:
+        """What it holds; None where it cannot tell."""
+        return None
+
+    def verify(self) -> Iterable[str]:
+        """Read everything, remove what is damaged, and yield a line about each such thing."""
+        return ()
+
+    def rebuild(self) -> None:  # noqa: B027 - a backend without a catalogue has nothing to do
+        """Make derived data, such as a catalogue, anew from the entries themselves."""
+
+
+class ObjectInfo(Struct, frozen=True):
+    """An object of a store: its name, its bytes, and when it was last changed (epoch seconds)."""
+
+    name: str
+    size: int
+    modified: float
+
+
+class ObjectStore(Component):
+    """Named bytes: what most third parties write, and core builds a cache backend on."""
+
+    @abstractmethod
+    def get(self, name: str) -> AbstractContextManager[BinaryIO] | None:
+        """An object's bytes, or None where there is none."""
+
+    @abstractmethod
+    def put(self, name: str, source: BlobSource, *, replace: bool = False) -> bool:
+        """Store an object whole or not at all; False if it was there already and stays."""
+
+    @abstractmethod
+    def exists(self, names: Collection[str]) -> set[str]:
+        """Which of these objects are there."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Remove an object; nothing happens if there is none."""
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects whose names start with a prefix, in any order."""

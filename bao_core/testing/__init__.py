@@ -1,0 +1,1 @@
+"""The kit for plugin authors (extra `bao-core[testing]`)."""

@@ -1,0 +1,1 @@
+"""Keeps the results of bao tasks on the local disk."""

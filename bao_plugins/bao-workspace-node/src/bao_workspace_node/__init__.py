@@ -1,0 +1,1 @@
+"""Finds the JavaScript packages of a workspace for bao."""

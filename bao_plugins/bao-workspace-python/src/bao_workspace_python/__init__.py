@@ -1,0 +1,1 @@
+"""Finds the Python packages of a workspace for bao."""
