@@ -93,7 +93,13 @@ class ExecutionResult(Struct, frozen=True):
 
 
 class Execution(ABC):
-    """A request that is being run."""
+    """A request that is being run.
+
+    Attributes:
+        pid: Its process on this machine, for gates that watch it; 0 where it has none here.
+    """
+
+    pid: int = 0
 
     @abstractmethod
     def wait(self) -> ExecutionResult:

@@ -1,0 +1,332 @@
+"""Typer, built from the option table: reads every command line that is not plain.
+
+Typer only splits the command line and prints help; values are checked by the table
+(`options.invocation`), so that both readers refuse the same with the same words.
+"""
+
+from __future__ import annotations
+
+import os
+from inspect import Parameter, Signature
+from typing import Any, Optional
+
+import typer
+from msgspec import Struct
+
+from bao_core import __version__
+from bao_core.cli.arguments import COMPLETE_VARIABLE, leading_options
+from bao_core.cli.commands import COMMANDS, GROUPS, PluginCommandArguments
+from bao_core.cli.completion import completer
+from bao_core.cli.options import GLOBAL_OPTIONS, Command, Invocation, by_flag, invocation
+from bao_core.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from bao_core.cli.options import Option, Words
+    from bao_core.events import Sink
+    from bao_core.hookspecs import CommandSpec
+
+_HELP = """Run the tasks of a repository that holds many packages: those that a change can reach,
+in the order of their dependencies, restoring what was computed before."""
+
+
+class PluginCommand(Struct, frozen=True):
+    """A command that a plugin offers, and which plugin that is, for messages."""
+
+    spec: CommandSpec
+    origin: str
+
+
+class _Prepared(Struct, frozen=True):
+    """A command line in the form that Typer can read.
+
+    Attributes:
+        argv: Its words.
+        passed: What follows `--`, for the tasks; or all that follows a plugin's command.
+    """
+
+    argv: list[str]
+    passed: tuple[str, ...] = ()
+
+
+def read_unusual(argv: Sequence[str], environ: Mapping[str, str], sink: Sink) -> Invocation | int:
+    """Understand any command line, or answer it here and return the exit code.
+
+    Args:
+        argv: The words after the program's name.
+        environ: The environment of the command.
+        sink: Hears of plugins that are broken.
+
+    Raises:
+        UsageError: It cannot be understood.
+    """
+    if COMPLETE_VARIABLE in environ:
+        return TyperReader().complete()
+    given, name = leading_options(argv)
+    if name in {command.name.partition(" ")[0] for command in COMMANDS}:
+        return TyperReader().read(argv)
+    return TyperReader(_offered(given.get("directory"), environ, sink)).read(argv)
+
+
+def _offered(directory: str | None, environ: Mapping[str, str], sink: Sink) -> list[PluginCommand]:
+    """The commands that plugins offer."""
+    from bao_core.cli.opening import opened_host
+
+    with opened_host(directory, environ, sink) as host:
+        return [
+            PluginCommand(spec, host.offered_by("bao_commands", spec.name))
+            for spec in host.commands()
+        ]
+
+
+class TyperReader:
+    """Reads command lines with Typer.
+
+    Args:
+        plugin_commands: The commands that plugins offer; they are listed in the help, and their
+            words are left to them.
+    """
+
+    def __init__(self, plugin_commands: Sequence[PluginCommand] = ()) -> None:
+        self._offered = {command.spec.name: command for command in plugin_commands}
+        stubs = [
+            Command(spec.name, spec.help, PluginCommandArguments)
+            for spec in (command.spec for command in plugin_commands)
+        ]
+        self._commands = _by_name((*COMMANDS, *stubs))
+        self._root: Any = typer.main.get_command(_build(list(self._commands.values())))
+
+    def read(self, argv: Sequence[str]) -> Invocation | int:
+        """Understand a command line, or answer it here and return the exit code.
+
+        Raises:
+            UsageError: It cannot be understood.
+        """
+        prepared = _prepare(argv, self._commands)
+        given = self._call(prepared.argv or ["--help"])
+        if isinstance(given, int):
+            return given
+        command, values = given
+        offered = self._offered.get(command.name)
+        if offered is not None:
+            target = offered.spec.target
+            values.update(words=prepared.passed, target=target, origin=offered.origin)
+        elif prepared.passed:
+            values["arguments"] = prepared.passed
+        return invocation(command, values)
+
+    def complete(self) -> int:
+        """Answer the shell, which asks through environment variables."""
+        self._call([])
+        return 0
+
+    def script(self, shell: str) -> int:
+        """Print the script that makes a shell ask."""
+        os.environ[COMPLETE_VARIABLE] = f"source_{shell}"
+        return self.complete()
+
+    def _call(self, argv: list[str]) -> Any:
+        try:
+            return self._root.main(args=argv, prog_name="bao", standalone_mode=False)
+        except Exception as error:
+            converted = as_usage_error(error)
+            if converted is None:
+                raise
+            raise converted from None
+
+
+def as_usage_error(error: Exception) -> UsageError | None:
+    """A usage error of Typer's as one of bao's; None for any other exception."""
+    # Which module holds Typer's usage errors differs between its versions; their form does not.
+    describe = getattr(error, "format_message", None)
+    if describe is None:
+        return None
+    text = " ".join(describe().split()).removesuffix(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "bao"
+    return UsageError(text[:1].lower() + text[1:], hint=f"see: {path} --help")
+
+
+def _by_name(commands: Sequence[Command]) -> dict[str, Command]:
+    return {command.name: command for command in commands}
+
+
+# --- what Typer cannot read ------------------------------------------------------------------
+
+
+def _prepare(argv: Sequence[str], commands: Mapping[str, Command]) -> _Prepared:
+    """Write out what Typer does not know.
+
+    These are options whose value may be missing, and words that are for somebody else.
+    """
+    words = iter(argv)
+    prepared: list[str] = []
+    flags = by_flag(GLOBAL_OPTIONS)
+    name = ""
+    passed: tuple[str, ...] = ()
+    for word in words:
+        if word == "--":
+            if name in commands and commands[name].passes:
+                passed = tuple(words)
+            else:
+                prepared += [word, *words]
+        elif word[:1] == "-" and word != "-":
+            prepared += _option_words(word, words, flags)
+        else:
+            prepared.append(word)
+            if not name:
+                name = word
+                flags = _flags_below(name, commands)
+                if name in commands and commands[name].record is PluginCommandArguments:
+                    passed = tuple(words)
+    return _Prepared(prepared, passed)
+
+
+def _flags_below(name: str, commands: Mapping[str, Command]) -> dict[str, Option]:
+    """The options of a command, or of all commands of a group."""
+    flags = by_flag(GLOBAL_OPTIONS)
+    for command in commands.values():
+        if command.name == name or command.name.startswith(f"{name} "):
+            flags.update(command.flags())
+    return flags
+
+
+def _option_words(word: str, words: Iterator[str], flags: dict[str, Option]) -> list[str]:
+    """One option as Typer reads it, with its value if that is a word of its own."""
+    if word.startswith("--"):
+        option = flags.get(word)
+        if option is None:
+            return [word]
+        if option.kind == "maybe":
+            return [f"{word}={option.bare}"]
+        return [word, *([value] if option.takes_value and (value := next(words, None)) else [])]
+    for index, letter in enumerate(word[1:], start=2):
+        option = flags.get(f"-{letter}")
+        if option is not None and option.takes_value:
+            rest = word[index:]
+            value = None if rest else next(words, None)
+            return [word] if value is None else [word, value]
+    return [word]
+
+
+# --- the table as a Typer app ----------------------------------------------------------------
+
+
+def _build(commands: Sequence[Command]) -> typer.Typer:
+    app = typer.Typer(
+        help=_HELP,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+    app.callback()(_root_function())
+    groups: dict[str, typer.Typer] = {}
+    for command in commands:
+        group, _, name = command.name.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = typer.Typer(help=GROUPS[group], rich_markup_mode=None)
+            app.add_typer(groups[group], name=group)
+        target = groups.get(group, app)
+        target.command(name, help=command.help)(_command_function(command))
+    return app
+
+
+def _root_function() -> Callable[..., None]:
+    def root(ctx: typer.Context, **given: Any) -> None:
+        ctx.obj = _values(GLOBAL_OPTIONS, given)
+
+    version = typer.Option(
+        False,
+        "--version",
+        is_eager=True,
+        callback=_print_version,
+        help="print bao's version",
+        show_default=False,
+    )
+    parameters = {option.field: _parameter(option) for option in GLOBAL_OPTIONS}
+    return _with_signature(root, {**parameters, "version": (bool, version)})
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"bao {__version__}")
+        raise typer.Exit
+
+
+def _command_function(command: Command) -> Callable[..., Any]:
+    options = (*command.options, *GLOBAL_OPTIONS)
+
+    def call(ctx: typer.Context, **given: Any) -> tuple[Command, dict[str, Any]]:
+        values = dict(ctx.obj or {})
+        before = values.get("verbosity", 0)
+        values.update(_values(options, given))
+        if before and given["verbosity"]:
+            values["verbosity"] = before + given["verbosity"]
+        if command.words is not None and (words := given[command.words.field]):
+            values[command.words.field] = tuple(words)
+        return command, values
+
+    parameters = {option.field: _parameter(option) for option in options}
+    if command.words is not None:
+        parameters[command.words.field] = _argument(command.words)
+    return _with_signature(call, parameters)
+
+
+def _values(options: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:
+    """What was given on the command line, by field; defaults are left to the records."""
+    values = {}
+    for option in options:
+        value = given[option.field]
+        left_out = value is None if option.kind in ("switch", "value", "maybe") else not value
+        if not left_out:
+            values[option.field] = tuple(value) if option.kind == "list" else value
+    return values
+
+
+def _parameter(option: Option) -> tuple[Any, Any]:
+    """The annotation and the default of an option's parameter."""
+    text = option.help
+    if option.choices:
+        text += f" [{'|'.join(option.choices)}]"
+    common: dict[str, Any] = {"help": text, "show_default": False}
+    match option.kind:
+        case "flag":
+            return bool, typer.Option(False, *option.flags, **common)
+        case "switch":
+            spelling = f"{option.flags[0]}/{option.negative}"
+            return Optional[bool], typer.Option(None, spelling, **common)
+        case "count":
+            return int, typer.Option(0, *option.flags, count=True, metavar="", **common)
+    common["metavar"] = f"[={option.metavar}]" if option.kind == "maybe" else option.metavar
+    common["autocompletion"] = completer(option.completes, option.choices)
+    annotation = Optional[list[str]] if option.kind == "list" else Optional[str]
+    return annotation, typer.Option(None, *option.flags, **common)
+
+
+def _argument(words: Words) -> tuple[Any, Any]:
+    metavar = words.metavar if words.limit == 1 else f"{words.metavar}..."
+    argument = typer.Argument(
+        None,
+        metavar=metavar,
+        help=words.help,
+        show_default=False,
+        autocompletion=completer(words.completes, words.choices),
+    )
+    return Optional[list[str]], argument
+
+
+def _with_signature(
+    function: Callable[..., Any], parameters: dict[str, tuple[Any, Any]]
+) -> Callable[..., Any]:
+    """Give a function that takes anything the parameters that Typer is to see."""
+    seen = [Parameter("ctx", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+    seen += [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in parameters.items()
+    ]
+    function.__signature__ = Signature(seen)  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in seen}
+    return function

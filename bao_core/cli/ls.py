@@ -1,0 +1,93 @@
+"""`bao ls`: packages, and why each is there."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from bao_core.cli.opening import opened, selecting
+from bao_core.model import Reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bao_core.cli.options import Invocation, LsArguments
+    from bao_core.cli.terminal import Terminal
+    from bao_core.session import Session
+
+
+class ListedPackage(Struct, frozen=True):
+    """One package in the JSON that `bao ls` prints.
+
+    Attributes:
+        path: From the workspace root; empty for the root.
+        dependencies: Names of internal packages, sorted.
+        tasks: Names of the tasks it has a command for; only with `--tasks`.
+    """
+
+    name: str
+    path: str
+    provider: str
+    dependencies: list[str]
+    reasons: tuple[Reason, ...]
+    tasks: list[str] | UnsetType = UNSET
+
+
+def ls(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -> int:
+    """List packages; returns the exit code."""
+    arguments: LsArguments = invocation.arguments
+    with opened(invocation, environ, terminal) as session:
+        selection = session.select(selecting(arguments))
+        tasks = package_tasks(session) if arguments.tasks else None
+        packages = session.workspace.packages
+        listed = [
+            ListedPackage(
+                name=chosen.name,
+                path=packages[chosen.name].path,
+                provider=packages[chosen.name].provider,
+                dependencies=sorted({d.name for d in packages[chosen.name].dependencies}),
+                reasons=chosen.reasons,
+                tasks=UNSET if tasks is None else tasks.get(chosen.name, []),
+            )
+            for chosen in selection.packages
+        ]
+    for note in selection.notes:
+        terminal.note(note)
+    if arguments.json:
+        terminal.json({"version": 1, "packages": listed})
+    else:
+        _print(listed, terminal, affected=selecting(arguments).affected)
+    return 0
+
+
+def package_tasks(session: Session) -> dict[str, list[str]]:
+    """The names of the tasks that each package has a command for, sorted."""
+    return {
+        name: sorted(
+            task
+            for task, definition in session.definitions.get(name, {}).items()
+            if definition.command is not None
+        )
+        for name in session.workspace.packages
+    }
+
+
+def task_names(session: Session) -> list[str]:
+    """The names of all tasks that some package has a command for, sorted."""
+    return sorted({task for tasks in package_tasks(session).values() for task in tasks})
+
+
+def _print(listed: Sequence[ListedPackage], terminal: Terminal, *, affected: bool) -> None:
+    from bao_core.cli.terminal import BOLD, DIM, shown
+
+    if not listed:
+        terminal.note("no package is affected" if affected else "no package is selected")
+        return
+    width = max(len(shown(package.name)) for package in listed)
+    for package in listed:
+        name = terminal.style(shown(package.name), BOLD) + " " * (width - len(shown(package.name)))
+        terminal.line(f"{name}  {shown(package.path) or '.'}  ({package.provider})")
+        if package.tasks:
+            terminal.line(f"    tasks: {', '.join(map(shown, package.tasks))}")
+        for reason in package.reasons:
+            terminal.line(terminal.style(f"    {shown(reason.text)}", DIM))

@@ -1,0 +1,105 @@
+"""`bao run`: what the option table read becomes what the session is asked for."""
+
+from __future__ import annotations
+
+import os
+
+from bao_core.cli.opening import opened, selecting
+from bao_core.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bao_core.builtins.reporter import Reporter
+    from bao_core.cli.options import Invocation, RunArguments
+    from bao_core.cli.terminal import Terminal
+    from bao_core.records import TaskRecord
+    from bao_core.session import RunOptions, Session
+
+
+def run(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -> int:
+    """Run tasks, or say what would be run; returns the exit code."""
+    arguments: RunArguments = invocation.arguments
+    sink = terminal if arguments.dry_run else _reporter(arguments, invocation, terminal)
+    with opened(invocation, environ, sink) as session:
+        if not arguments.tasks:
+            raise _no_task(session)
+        options = _run_options(arguments, invocation)
+        if arguments.dry_run is None:
+            return session.run(options)
+        records = session.dry_run(options)
+    if arguments.dry_run == "json":
+        terminal.json({"version": 1, "tasks": records})
+    else:
+        _print_plan(records, terminal)
+    return 0
+
+
+def _run_options(arguments: RunArguments, invocation: Invocation) -> RunOptions:
+    from bao_core.session import RunOptions
+
+    summary = arguments.summary
+    if summary is not None:
+        summary = os.path.abspath(os.path.join(invocation.directory or "", summary))
+    return RunOptions(
+        tasks=arguments.tasks,
+        arguments=arguments.arguments,
+        selecting=selecting(arguments),
+        cache=not arguments.no_cache,
+        force=arguments.force,
+        concurrency=arguments.concurrency,
+        keep_going=arguments.keep_going,
+        output_logs=arguments.output_logs,
+        log_order=arguments.log_order,
+        log_prefix=arguments.log_prefix,
+        env_mode=arguments.env_mode,
+        summary=summary,
+        verbosity=invocation.verbosity,
+    )
+
+
+def _reporter(arguments: RunArguments, invocation: Invocation, terminal: Terminal) -> Reporter:
+    from bao_core.builtins.reporter import Reporter, ReporterOptions
+
+    return Reporter(
+        ReporterOptions(
+            output_logs=arguments.output_logs,
+            log_order=arguments.log_order,
+            log_prefix=arguments.log_prefix,
+            color=terminal.out_color,
+            verbosity=invocation.verbosity,
+        )
+    )
+
+
+def _no_task(session: Session) -> UsageError:
+    from bao_core.cli.ls import task_names
+
+    names = task_names(session)
+    if not names:
+        return UsageError(
+            "no task is named, and no package has any",
+            hint='give one a command in bao.toml, such as: [tasks.build] command = "make"',
+        )
+    return UsageError(
+        f"no task is named (possible: {', '.join(names)})", hint=f"such as: bao run {names[0]}"
+    )
+
+
+def _print_plan(records: Sequence[TaskRecord], terminal: Terminal) -> None:
+    """One task a line, with what would become of it and why."""
+    from bao_core.cli.terminal import BOLD, DIM, shown
+
+    if not records:
+        terminal.note("nothing to do: no package is selected that has these tasks")
+    for record in records:
+        answer = record.cache if record.tier is None else f"{record.cache} ({record.tier})"
+        key = "" if record.key is None else terminal.style(f"  {record.key[:12]}", DIM)
+        terminal.line(f"{terminal.style(shown(record.id), BOLD)}  {answer}{key}")
+        command = record.command
+        if command is not None:
+            words = command if isinstance(command, str) else " ".join(command)
+            terminal.line(f"    {shown(record.directory)}$ {shown(words)}")
+        for reason in record.why:
+            terminal.line(terminal.style(f"    {shown(reason)}", DIM))

@@ -1,0 +1,234 @@
+"""Finds the line of a key in a configuration file that is known to parse.
+
+Decoders give no lines, and only a mistake needs one, so the text is read again when one is made. A
+key is a tuple of names and, for entries of lists, indices: `("cache", 0, "backend")`.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from itertools import count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Key = tuple[str | int, ...]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_STRING = re.compile(
+    r'"""(?:\\[\s\S]|[^\\])*?"""(?!")'
+    r"|'''[\s\S]*?'''(?!')"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'[^'\n]*'"
+)
+_PLAIN_VALUE = re.compile(r"[^\s,\]}#][^,\]}#\n]*")
+_TOML_GAP = re.compile(r"(?:[\s,]+|#[^\n]*)*")
+_SPACE = re.compile(r"[ \t]*")
+
+
+def format_key(key: Key) -> str:
+    """A key as people write it: `cache[0].backend`, with quotes around unusual names."""
+    text = ""
+    for part in key:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = part if _BARE.fullmatch(part) else f'"{part}"'
+            text += f".{name}" if text else name
+    return text
+
+
+def parse_key(text: str) -> Key:
+    """The key that `format_key` wrote."""
+    found = re.findall(r'\[(\d+)\]|"([^"]*)"|([^.\[\]"]+)', text)
+    return tuple(int(index) if index else quoted or bare for index, quoted, bare in found)
+
+
+def line_of(text: str, key: Key, *, toml: bool) -> int | None:
+    """The one-based line where a key stands, or else what of it is nearest to it.
+
+    Args:
+        text: TOML or JSON that parses.
+        key: From the top of the file.
+        toml: Whether it is TOML.
+    """
+    lines = (_Toml(text) if toml else _Json(text)).lines()
+    for length in range(len(key), 0, -1):
+        if (line := lines.get(key[:length])) is not None:
+            return line
+    return None
+
+
+class _Scanner:
+    """Walks over a text and notes where each key stands."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.places: dict[Key, int] = {}
+
+    def lines(self) -> dict[Key, int]:
+        """The line of every key."""
+        self.scan()
+        breaks = [found.start() for found in re.finditer("\n", self.text)]
+        return {key: bisect_left(breaks, at) + 1 for key, at in self.places.items()}
+
+    def scan(self) -> None:
+        raise NotImplementedError
+
+    def take(self, pattern: re.Pattern[str]) -> str:
+        """What a pattern matches here, stepped over."""
+        found = pattern.match(self.text, self.at)
+        if found is None:
+            return ""
+        self.at = found.end()
+        return found[0]
+
+    def sees(self, sign: str) -> bool:
+        """Whether a sign stands here; it is stepped over."""
+        there = self.text.startswith(sign, self.at)
+        self.at += len(sign) * there
+        return there
+
+    def entries(self, close: str, gap: re.Pattern[str], entry: Callable[[], None]) -> None:
+        """Take entries until the closing sign, or until there is nothing more to make of it."""
+        while True:
+            self.take(gap)
+            start = self.at
+            if self.sees(close) or self.at >= len(self.text):
+                return
+            entry()
+            if self.at == start:
+                return
+
+
+class _Toml(_Scanner):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.sizes: dict[Key, int] = {}
+        self.table: Key = ()
+
+    def scan(self) -> None:
+        self.entries("\0", _TOML_GAP, self.statement)
+
+    def statement(self) -> None:
+        start = self.at
+        if self.sees("[["):
+            key = self.resolved(self.dotted())
+            index = self.sizes.get(key, 0)
+            self.sizes[key] = index + 1
+            self.table = (*key, index)
+            self.note(self.table, start)
+            self.sees("]]")
+        elif self.sees("["):
+            self.table = self.resolved(self.dotted())
+            self.note(self.table, start)
+            self.sees("]")
+        else:
+            self.pair(self.table)
+
+    def resolved(self, names: Key) -> Key:
+        """The names of a header with the index of the latest entry behind each list of tables."""
+        key: Key = ()
+        for name in names:
+            if key in self.sizes:
+                key = (*key, self.sizes[key] - 1)
+            key = (*key, name)
+        return key
+
+    def pair(self, table: Key) -> None:
+        start = self.at
+        names = self.dotted()
+        if not names:
+            return
+        key = (*table, *names)
+        self.note(key, start)
+        self.take(_SPACE)
+        if self.sees("="):
+            self.value(key)
+
+    def dotted(self) -> Key:
+        names: list[str | int] = []
+        while True:
+            self.take(_SPACE)
+            name = self.take(_STRING) or self.take(_BARE)
+            if not name:
+                return tuple(names)
+            names.append(_toml_name(name))
+            self.take(_SPACE)
+            if not self.sees("."):
+                return tuple(names)
+
+    def value(self, key: Key) -> None:
+        self.take(_SPACE)
+        if self.sees("["):
+            index = count()
+
+            def entry() -> None:
+                place = (*key, next(index))
+                self.note(place, self.at)
+                self.value(place)
+
+            self.entries("]", _TOML_GAP, entry)
+        elif self.sees("{"):
+            self.entries("}", _TOML_GAP, lambda: self.pair(key))
+        elif not self.take(_STRING):
+            self.take(_PLAIN_VALUE)
+
+    def note(self, key: Key, at: int) -> None:
+        for length in range(1, len(key)):
+            self.places.setdefault(key[:length], at)
+        self.places[key] = at
+
+
+class _Json(_Scanner):
+    def scan(self) -> None:
+        self.take(_TOML_GAP)
+        self.value(())
+
+    def value(self, key: Key) -> None:
+        if self.sees("{"):
+            self.entries("}", _TOML_GAP, lambda: self.member(key))
+        elif self.sees("["):
+            index = count()
+
+            def entry() -> None:
+                place = (*key, next(index))
+                self.places[place] = self.at
+                self.value(place)
+
+            self.entries("]", _TOML_GAP, entry)
+        elif not self.take(_STRING):
+            self.take(_PLAIN_VALUE)
+
+    def member(self, table: Key) -> None:
+        start = self.at
+        name = self.take(_STRING)
+        if not name:
+            return
+        key = (*table, _json_name(name))
+        self.places[key] = start
+        self.take(_TOML_GAP)
+        if self.sees(":"):
+            self.take(_TOML_GAP)
+            self.value(key)
+
+
+def _toml_name(written: str) -> str:
+    if written[0] == "'":
+        return written[1:-1]
+    if written[0] != '"' or "\\" not in written:
+        return written.strip('"')
+    from tomllib import loads
+
+    name: str = loads(f"name = {written}")["name"]
+    return name
+
+
+def _json_name(written: str) -> str:
+    from json import loads
+
+    name: str = loads(written, strict=False)
+    return name

@@ -1,0 +1,512 @@
+"""The loop over the graph: what is ready is answered from the cache, or placed, granted and run.
+
+Decisions are made here, on the main thread; work is done by `TaskRun` on threads of its own, which
+report back through one queue.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from queue import SimpleQueue
+from threading import Thread
+
+from msgspec import Struct, field
+
+from bao_core.digests import hash_text
+from bao_core.errors import BaoError, GraphError
+from bao_core.events import TaskFinished, TaskOutput, TaskWaited
+from bao_core.explain import Explainer
+from bao_core.interfaces.executor import Claim, Usage
+from bao_core.interfaces.scheduler import ReadyTask
+from bao_core.model import Reason, TaskId
+from bao_core.stamps import stamps_stand
+from bao_core.task_keys import effective_follow
+from bao_core.task_run import GRACE, Finished, TaskRun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Literal
+
+    from bao_core.interfaces.executor import Executor
+    from bao_core.interfaces.gate import Gate, Ticket
+    from bao_core.interfaces.scheduler import Scheduler
+    from bao_core.model import CacheKey, Stamp, Task, TaskGraph
+    from bao_core.task_keys import KeyedTask
+    from bao_core.task_run import Workbench
+    from bao_core.tiers import Hit
+
+    KeepGoing = Literal["never", "dependencies-successful", "always"]
+
+RESTORES_AT_ONCE = 4
+
+
+class Machinery(Struct):
+    """What is needed only where something has to be executed.
+
+    Attributes:
+        gates: All of them must grant a task; a broken one is taken out.
+    """
+
+    executor: Executor
+    scheduler: Scheduler
+    gates: list[Gate]
+
+
+class _Running(Struct):
+    """A task that was placed: it waits for gates, or runs."""
+
+    job: TaskRun
+    tickets: list[Ticket] = field(default_factory=list)
+    granted: int = 0
+    started: bool = False
+    restores: bool = False
+
+
+class Engine:
+    """Runs the tasks of one graph."""
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        bench: Workbench,
+        *,
+        machinery: Callable[[], Machinery],
+        keep_going: KeepGoing,
+        run_span: str,
+        phase: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        self._graph = graph
+        self._bench = bench
+        self._prepare = machinery
+        self._ready_machinery: Machinery | None = None
+        self._keep_going = keep_going
+        self._run_span = run_span
+        self._phase = phase
+        self._explainer = Explainer(bench.state, bench.tiers, bench.keys)
+        self._inbox: SimpleQueue[tuple[str, object]] = SimpleQueue()
+        self._finished: dict[TaskId, Finished] = {}
+        self._downstream: dict[TaskId, list[TaskId]] = {}
+        self._unfinished_upstream: dict[TaskId, int] = {}
+        self._keyed: dict[TaskId, KeyedTask] = {}
+        self._standing: dict[TaskId, str] = {}
+        self._hits: dict[CacheKey, Hit] = {}
+        self._restorable: dict[TaskId, TaskRun] = {}
+        self._placeable: dict[TaskId, TaskRun] = {}
+        self._ran_above: set[TaskId] = set()
+        self._running: dict[TaskId, _Running] = {}
+        self._produced: dict[TaskId, str] = {}
+        self._stopping: Reason | None = None
+        self._paths: dict[TaskId, float] | None = None
+        self.interrupted = 0
+
+    # --- the main path -----------------------------------------------------------------------
+
+    def run(self) -> dict[TaskId, Finished]:
+        """Take every task to its end; how each ended, in the order in which they did."""
+        self._keyed = self._bench.keys.keys_known_now()
+        self._phase("keys")
+        self._look_up_what_is_known()
+        self._settle(self._initially_ready())
+        while len(self._finished) < len(self._graph.tasks):
+            if self._stopping is not None:
+                self._settle([])
+            else:
+                self._restore_some()
+                self._place()
+            if not self._running and len(self._finished) < len(self._graph.tasks):
+                raise GraphError(
+                    f"scheduler '{self._machinery.scheduler.name}' starts none of the tasks that could run",
+                    hint="choose another with `scheduler` in bao.toml",
+                )
+            if self._running:
+                self._handle(*self._inbox.get())
+        return self._finished
+
+    def interrupt(self, signal_number: int) -> None:
+        """End the run; at once if it was asked to before. Safe to call from a signal handler."""
+        self._inbox.put(("interrupt", signal_number))
+
+    def _handle(self, what: str, about: object) -> None:
+        match what:
+            case "finished":
+                assert isinstance(about, Finished)  # noqa: S101 - narrows the queue's type
+                self._settle(self._conclude(about))
+            case "granted":
+                self._grant(TaskId(str(about)))
+            case "crashed":
+                assert isinstance(about, BaseException)  # noqa: S101 - narrows the queue's type
+                self._stop(Reason("bao-failed", "bao itself failed"))
+                raise about
+            case "interrupt":
+                assert isinstance(about, int)  # noqa: S101 - narrows the queue's type
+                grace = GRACE if not self.interrupted else 0.0
+                self.interrupted = self.interrupted or about
+                self._stop(Reason("interrupted", "the run was interrupted"), grace)
+                self._settle([])
+
+    # --- what is known before anything runs --------------------------------------------------
+
+    def _look_up_what_is_known(self) -> None:
+        bench = self._bench
+        if not bench.look_up:
+            return
+        wanted = {
+            task_id: keyed.key
+            for task_id, keyed in self._keyed.items()
+            if self._may_look_up(self._graph.tasks[task_id])
+        }
+        candidates: dict[TaskId, CacheKey] = {}
+        tasks, root, boot = bench.state.memory.tasks, bench.files.root, bench.boot
+        for task_id, key in wanted.items():
+            memory = tasks.get(task_id)
+            if (
+                memory is not None
+                and memory.key == key
+                and memory.boot == boot
+                and not memory.escaped
+                and (memory.log is not None or not bench.replay(self._graph.tasks[task_id]))
+                and stamps_stand(root, memory.stamps, recorded_at=memory.recorded_at)
+            ):
+                candidates[task_id] = key
+        self._phase("stamps")
+        there = bench.tiers.touch(candidates.values()) if candidates else {}
+        self._standing = {t: there[key] for t, key in candidates.items() if key in there}
+        rest = [key for task_id, key in wanted.items() if task_id not in self._standing]
+        if rest:
+            self._hits = bench.tiers.look_up(rest)
+        self._phase("lookup")
+
+    def _may_look_up(self, task: Task) -> bool:
+        return task.definition.cache and not task.transit and not self._bench.uncacheable(task)
+
+    def _initially_ready(self) -> list[TaskId]:
+        ready = []
+        for task in self._graph.tasks.values():
+            self._unfinished_upstream[task.id] = len(task.upstream)
+            for edge in task.upstream:
+                self._downstream.setdefault(edge.id, []).append(task.id)
+            if not task.upstream:
+                ready.append(task.id)
+        return ready
+
+    # --- what becomes of a ready task ---------------------------------------------------------
+
+    def _settle(self, ready: list[TaskId]) -> None:
+        """Decide about ready tasks, and those that become ready by it, until work is needed."""
+        pending = list(reversed(ready))
+        if self._stopping is not None:
+            pending.extend((*self._placeable, *self._restorable))
+            self._placeable.clear()
+            self._restorable.clear()
+        while pending:
+            task = self._graph.tasks[pending.pop()]
+            finished = self._decide(task)
+            if finished is not None:
+                pending.extend(reversed(self._conclude(finished)))
+
+    def _decide(self, task: Task) -> Finished | None:
+        """A task's end, if no work is needed for it; otherwise it is made ready to be placed."""
+        if (reason := self._why_skipped(task)) is not None:
+            return Finished(task, "skipped", reasons=(reason,), tainted=True)
+        try:
+            keyed = self._key_of(task)
+        except BaoError as error:
+            self._bench.bus.warn(f"{task.id}: {error}", task.id)
+            self._fail_run(task)
+            return Finished(
+                task, "executed", error.exit_code, tainted=True,
+                reasons=(Reason("no-key", str(error)),),
+            )  # fmt: skip
+        taint = self._taint_of(task)
+        if task.transit:
+            return Finished(task, "passed", keyed=keyed, tainted=bool(taint), reasons=taint)
+        if not taint and self._standing.get(task.id) is not None:
+            return self._stood(task, keyed)
+        hit = None if taint else self._hits.get(keyed.key)
+        reasons = taint or (() if hit else self._why_executed(task, keyed))
+        job = TaskRun(
+            self._bench,
+            lambda: self._machinery.executor,
+            task,
+            keyed,
+            hit=hit,
+            reasons=reasons,
+            taint=taint,
+            upstream_stamps=self._upstream_stamps(task),
+            span=os.urandom(8).hex(),
+            run_span=self._run_span,
+        )
+        if hit is not None:
+            self._restorable[task.id] = job
+        else:
+            self._placeable[task.id] = job
+        return None
+
+    def _why_executed(self, task: Task, keyed: KeyedTask) -> tuple[Reason, ...]:
+        bench = self._bench
+        if not task.definition.cache:
+            word = "is persistent" if task.definition.persistent else "is not cached"
+            return (Reason("not-cached", f"it {word}"),)
+        if why := bench.uncacheable(task):
+            return (Reason("uncacheable", why),)
+        if not bench.look_up:
+            return (Reason("forced", "the cache is not asked in this run"),)
+        return self._explainer.why_missed(task, keyed)
+
+    def _why_skipped(self, task: Task) -> Reason | None:
+        if self._stopping is not None:
+            return self._stopping
+        if self._keep_going == "always":
+            return None
+        for edge in task.upstream:
+            upstream = self._finished[edge.id]
+            if upstream.failed or upstream.outcome == "skipped":
+                word = "failed" if upstream.failed else "was skipped"
+                return Reason("upstream-failed", f"upstream {edge.id} {word}")
+        return None
+
+    def _taint_of(self, task: Task) -> tuple[Reason, ...]:
+        reasons = []
+        for edge in task.upstream:
+            upstream = self._finished[edge.id]
+            if upstream.failed:
+                reasons.append(Reason("upstream-failed", f"upstream {edge.id} failed"))
+            elif upstream.tainted:
+                text = f"upstream {edge.id} changed under it, or something above it did"
+                reasons.append(Reason("upstream-tainted", text))
+        return tuple(reasons)
+
+    def _key_of(self, task: Task) -> KeyedTask:
+        """The task's key as of now: the known one, unless upstream work may have changed it."""
+        known = self._keyed.get(task.id)
+        upstream_ran = any(edge.id in self._ran_above for edge in task.upstream)
+        if known is not None and not upstream_ran:
+            return known
+        keys, check = self._bench.keys, self._bench.check
+        inputs = known.inputs if known is not None else keys.resolve(task)
+        if upstream_ran:
+            inputs = check.refreshed(task, inputs) or inputs
+        keyed = keys.key(task, inputs, self._followed(task))
+        if known is None or known.key != keyed.key:
+            self._keyed[task.id] = keyed
+            self._standing.pop(task.id, None)
+            if self._bench.look_up and self._may_look_up(task):
+                self._hits.update(self._bench.tiers.look_up([keyed.key]))
+        return keyed
+
+    def _followed(self, task: Task) -> dict[TaskId, str]:
+        followed: dict[TaskId, str] = {}
+        for edge in task.upstream:
+            match effective_follow(edge, self._graph):
+                case "none":
+                    continue
+                case "outputs":
+                    followed[edge.id] = self._produced_by(edge.id)
+                case "key":
+                    keyed = self._finished[edge.id].keyed
+                    followed[edge.id] = keyed.key if keyed is not None else "none"
+        return followed
+
+    def _produced_by(self, task_id: TaskId) -> str:
+        """A hash over what a task and everything it follows left; of a transit task, its inputs."""
+        known = self._produced.get(task_id)
+        if known is None:
+            finished = self._finished[task_id]
+            own = [finished.outputs]
+            if finished.outcome == "passed" and finished.keyed is not None:
+                inputs = finished.keyed.inputs
+                own = [*inputs.paths, *inputs.identities]
+            above = [
+                self._produced_by(edge.id)
+                for edge in finished.task.upstream
+                if edge.follow != "none"
+            ]
+            known = self._produced[task_id] = hash_text("own", *own, "above", *above)
+        return known
+
+    def _upstream_stamps(self, task: Task) -> list[tuple[TaskId, Mapping[str, Stamp]]]:
+        seen: set[TaskId] = set()
+        pending = [edge.id for edge in task.upstream]
+        stamps: list[tuple[TaskId, Mapping[str, Stamp]]] = []
+        while pending:
+            task_id = pending.pop()
+            if task_id in seen:
+                continue
+            seen.add(task_id)
+            finished = self._finished[task_id]
+            if finished.stamps:
+                stamps.append((task_id, finished.stamps))
+            pending.extend(edge.id for edge in finished.task.upstream)
+        return stamps
+
+    def _stood(self, task: Task, keyed: KeyedTask) -> Finished:
+        memory = self._bench.state.memory.tasks[task.id]
+        if memory.log and self._bench.replay(task):
+            self._bench.bus.emit(TaskOutput(task.id, memory.log, replayed=True))
+        return Finished(
+            task,
+            "stood",
+            0,
+            keyed,
+            memory.outputs,
+            memory.stamps,
+            tier=self._standing[task.id],
+            stored=True,
+            saved=memory.duration,
+        )
+
+    # --- placing and running -----------------------------------------------------------------
+
+    def _restore_some(self) -> None:
+        """Start restoring hits, few at a time: they keep the disk busy, not the processors."""
+        restoring = sum(running.restores for running in self._running.values())
+        while self._restorable and restoring < RESTORES_AT_ONCE:
+            task_id, job = next(iter(self._restorable.items()))
+            del self._restorable[task_id]
+            self._running[task_id] = _Running(job, started=True, restores=True)
+            self._start(job)
+            restoring += 1
+
+    @property
+    def _machinery(self) -> Machinery:
+        if self._ready_machinery is None:
+            self._ready_machinery = self._prepare()
+        return self._ready_machinery
+
+    def _place(self) -> None:
+        if not self._placeable:
+            return
+        ready = [
+            ReadyTask(
+                task_id,
+                self._graph.tasks[task_id].definition.weight,
+                self._graph.tasks[task_id].definition.mutex,
+                self._critical_path(task_id),
+            )
+            for task_id in sorted(self._placeable)
+        ]
+        machinery = self._machinery
+        for placement in machinery.scheduler.next(ready, machinery.executor.workers()):
+            job = self._placeable.pop(placement.id)
+            self._running[placement.id] = _Running(job)
+            self._ask_gates(placement.id)
+
+    def _ask_gates(self, task_id: TaskId) -> None:
+        running = self._running[task_id]
+        definition = self._graph.tasks[task_id].definition
+        # A task that stays up would hold its slots for ever, and its downstream needs none of it.
+        slots = 0 if definition.persistent else definition.weight
+        mutex = "the terminal" if definition.interactive else definition.mutex
+        claim = Claim(task_id, slots, mutex)
+        gates = self._machinery.gates
+        for gate in tuple(gates):
+            try:
+                ticket = gate.request(
+                    claim,
+                    lambda: self._inbox.put(("granted", task_id)),
+                    lambda reason: self._bench.bus.emit(TaskWaited(task_id, reason)),
+                )
+            except Exception as error:  # noqa: BLE001 - a gate fails alone
+                gates.remove(gate)
+                self._bench.bus.warn(f"gate '{gate.name}' failed and was switched off: {error!r}")
+                running.granted += 1
+                continue
+            running.tickets.append(ticket)
+        if not running.tickets:
+            self._inbox.put(("granted", task_id))
+
+    def _grant(self, task_id: TaskId) -> None:
+        running = self._running.get(task_id)
+        if running is None or running.started:
+            return
+        running.granted += 1
+        if running.granted < len(running.tickets):
+            return
+        running.started = True
+        self._start(running.job)
+
+    def _start(self, job: TaskRun) -> None:
+        def work() -> None:
+            try:
+                self._inbox.put(("finished", job.run()))
+            except BaseException as error:  # noqa: BLE001 - raised again on the main thread
+                self._inbox.put(("crashed", error))
+
+        Thread(target=work, daemon=True).start()
+
+    def _critical_path(self, task_id: TaskId) -> float:
+        if self._paths is None:
+            self._paths = {}
+            for task in reversed(self._graph.tasks.values()):
+                memory = self._bench.state.memory.tasks.get(task.id)
+                own = 0.0 if task.transit else memory.duration if memory is not None else 1.0
+                below = (self._paths[other] for other in self._downstream.get(task.id, ()))
+                self._paths[task.id] = own + max(below, default=0.0)
+        return self._paths[task_id]
+
+    # --- ends --------------------------------------------------------------------------------
+
+    def _conclude(self, finished: Finished) -> list[TaskId]:
+        """Note a task's end; the tasks that are ready now."""
+        task_id = finished.task.id
+        running = self._running.pop(task_id, None)
+        if running is not None:
+            for ticket in running.tickets:
+                ticket.release(finished.usage)
+        self._finished[task_id] = finished
+        if finished.outcome == "executed" or any(
+            edge.id in self._ran_above for edge in finished.task.upstream
+        ):
+            self._ran_above.add(task_id)
+        if finished.failed and not finished.cancelled:
+            self._fail_run(finished.task)
+        self._report(finished)
+        ready = []
+        for other in self._downstream.get(task_id, ()):
+            self._unfinished_upstream[other] -= 1
+            if self._unfinished_upstream[other] == 0:
+                ready.append(other)
+        return ready
+
+    def _fail_run(self, task: Task) -> None:
+        if self._keep_going == "never" and self._stopping is None:
+            self._stop(Reason("run-failed", f"{task.id} failed"))
+
+    def _stop(self, reason: Reason, grace: float = GRACE) -> None:
+        """Start nothing more and end what runs."""
+        if self._stopping is None:
+            self._stopping = reason
+        for task_id, running in tuple(self._running.items()):
+            if running.started:
+                running.job.cancel(grace)
+                continue
+            for ticket in running.tickets:
+                ticket.cancel()
+                ticket.release(Usage())
+            del self._running[task_id]
+            self._placeable[task_id] = running.job
+
+    def _report(self, finished: Finished) -> None:
+        task = finished.task
+        self._bench.bus.emit(
+            TaskFinished(
+                id=task.id,
+                span="",
+                parent=self._run_span,
+                outcome=finished.outcome,
+                exit_code=finished.exit_code,
+                at=time.time(),
+                duration=finished.duration,
+                saved=finished.saved,
+                key=finished.keyed.key if finished.keyed is not None else None,
+                tier=finished.tier,
+                reasons=finished.reasons,
+                stored=finished.stored,
+                tainted=finished.tainted,
+                flaky=finished.flaky,
+                peak_memory=finished.usage.peak_memory,
+                worker=finished.worker,
+            )
+        )

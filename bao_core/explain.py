@@ -1,0 +1,46 @@
+"""Why a task was executed: its key against the key of the last result of the same task."""
+
+from __future__ import annotations
+
+from bao_core.keys import decode_parts, explain_difference
+from bao_core.model import Reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bao_core.keys import StoredParts
+    from bao_core.model import CacheKey, Task, TaskId
+    from bao_core.state import WorkspaceState
+    from bao_core.task_keys import KeyedTask, KeyMaker
+    from bao_core.tiers import CacheTiers
+
+
+class Explainer:
+    """Compares keys with what this machine, or a shared cache, remembers."""
+
+    def __init__(self, state: WorkspaceState, tiers: CacheTiers, keys: KeyMaker) -> None:
+        self._state = state
+        self._tiers = tiers
+        self._keys = keys
+
+    def why_missed(self, task: Task, keyed: KeyedTask) -> tuple[Reason, ...]:
+        """The differences from the last result; one reason at least."""
+        last = self.last_result(task.id)
+        if last is None:
+            return (Reason("no-earlier-result", "no earlier result"),)
+        key, parts = last
+        if key == keyed.key:
+            return (Reason("evicted", "its result is no longer in the cache"),)
+        differences = explain_difference(parts, self._keys.storable(task, keyed))
+        if not differences:
+            return (Reason("unknown", "a part of its key that is not kept changed"),)
+        return tuple(differences)
+
+    def last_result(self, task_id: TaskId) -> tuple[CacheKey, StoredParts] | None:
+        """The key and the parts of the last result of a task, from here or from a tier."""
+        memory = self._state.memory.tasks.get(task_id)
+        if memory is not None and memory.key:
+            blob = self._tiers.read_blob(memory.parts)
+            parts = decode_parts(blob) if blob is not None else None
+            if parts is not None:
+                return memory.key, parts
+        return self._tiers.latest_parts(task_id)

@@ -1,0 +1,142 @@
+"""What a plugin may answer to each hook, and what is wrong with an answer."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+HOOKS = (
+    "bao_cache_backends",
+    "bao_commands",
+    "bao_event_sinks",
+    "bao_executors",
+    "bao_gates",
+    "bao_key_contributors",
+    "bao_schedulers",
+    "bao_workspace_providers",
+)
+"""Every hook, sorted."""
+
+RESERVED_COMMANDS = frozenset(
+    ("cache", "completion", "config", "graph", "help", "ls", "plugins", "run", "why")
+)
+"""Names of commands that bao uses itself."""
+
+
+def answer_complaint(hook: str, answer: object) -> str | None:
+    """What is wrong with an answer to a hook; None where it is right."""
+    if not isinstance(answer, list | tuple):
+        return f"answered {_described(answer)} instead of a list"
+    for offer in answer:
+        if (complaint := offer_complaint(hook, offer)) is not None:
+            return complaint
+    names = [offer.name for offer in answer]
+    twice = {name for name in names if names.count(name) > 1}
+    return f"offered '{min(twice)}' twice" if twice else None
+
+
+def offer_complaint(hook: str, offer: Any) -> str | None:
+    """What is wrong with one offer; None where it is right."""
+    if hook == "bao_commands":
+        return _command_complaint(offer)
+    bases = _bases(hook)
+    wanted = " or ".join(base.__name__ for base in bases)
+    if not isinstance(offer, type):
+        return f"offered {_described(offer)} instead of a class of {wanted}"
+    if not issubclass(offer, bases):
+        return f"offered the class {offer.__name__}, which is no {wanted}"
+    name = getattr(offer, "name", None)
+    if not isinstance(name, str) or not name:
+        return f"offered the class {offer.__name__}, whose 'name' is no text"
+    settings = getattr(offer, "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, Struct)):
+        return f"offered '{name}', whose 'Settings' is no msgspec Struct"
+    if missing := sorted(getattr(offer, "__abstractmethods__", ())):
+        return f"offered '{name}', which lacks {', '.join(missing)}"
+    return _provider_complaint(offer) if hook == "bao_workspace_providers" else None
+
+
+def _bases(hook: str) -> tuple[type, ...]:
+    """The classes of which an offer must be one; imported for the hook that is asked, only."""
+    match hook:
+        case "bao_cache_backends":
+            from bao_core.interfaces.cache import CacheBackend, ObjectStore
+
+            return CacheBackend, ObjectStore
+        case "bao_event_sinks":
+            from bao_core.interfaces.events import EventSink
+
+            return (EventSink,)
+        case "bao_executors":
+            from bao_core.interfaces.executor import Executor
+
+            return (Executor,)
+        case "bao_gates":
+            from bao_core.interfaces.gate import Gate
+
+            return (Gate,)
+        case "bao_key_contributors":
+            from bao_core.interfaces.keys import KeyContributor
+
+            return (KeyContributor,)
+        case "bao_schedulers":
+            from bao_core.interfaces.scheduler import Scheduler
+
+            return (Scheduler,)
+        case "bao_workspace_providers":
+            from bao_core.interfaces.workspace import WorkspaceProvider
+
+            return (WorkspaceProvider,)
+    raise ValueError(hook)
+
+
+def _provider_complaint(provider: Any) -> str | None:
+    name = provider.name
+    if not _are_file_names(getattr(provider, "manifests", None)):
+        return f"offered '{name}', whose 'manifests' is no set of file names"
+    markers = provider.root_markers
+    if not isinstance(markers, dict) or not _are_file_names(frozenset(markers)):
+        return f"offered '{name}', whose 'root_markers' is no dict of file names"
+    for file, pattern in markers.items():
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            return (
+                f"offered '{name}', whose root marker for {file} is no regular expression: {error}"
+            )
+    return None
+
+
+def _are_file_names(names: Collection[object] | None) -> bool:
+    return isinstance(names, frozenset | set) and all(
+        isinstance(name, str) and name and "/" not in name for name in names
+    )
+
+
+def _command_complaint(offer: object) -> str | None:
+    from bao_core.hookspecs import CommandSpec
+
+    if not isinstance(offer, CommandSpec):
+        return f"offered {_described(offer)} instead of a CommandSpec"
+    for text in (offer.name, offer.help, offer.target):
+        if not isinstance(text, str):
+            return f"offered the command {offer.name!r}, whose fields are not all texts"
+    if re.fullmatch(r"[a-z][a-z0-9-]*", offer.name) is None:
+        return f"offered the command {offer.name!r}, which is no lower-case word"
+    if offer.name in RESERVED_COMMANDS:
+        return f"offered the command '{offer.name}', which is bao's own"
+    if re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", offer.target) is None:
+        return f"offered the command '{offer.name}', whose target is not 'module:name': {offer.target}"
+    return None
+
+
+def _described(thing: object) -> str:
+    if thing is None:
+        return "nothing (None)"
+    return f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"

@@ -1,0 +1,67 @@
+"""Where the workspace begins."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from bao_core.git import find_toplevel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+_DECLARES_ROOT = rb"^\s*\[\s*workspace\s*\]"
+"""What a `bao.toml` says that is a root whatever lies above it."""
+
+
+def find_root(
+    directory: str, markers: Mapping[str, Sequence[str]], manifests: Collection[str]
+) -> str | None:
+    """The root of the workspace that a directory lies in.
+
+    The nearest directory whose `bao.toml` has a `[workspace]` table; else the outermost one with a
+    root marker of some provider; else the outermost one with a manifest. Only directories up to
+    git's top level count, or without git those below the home directory.
+
+    Args:
+        directory: Absolute.
+        markers: Regular expressions by file name, one of which the file's content must match; an
+            empty one matches any content.
+        manifests: Names of files that make a package.
+    """
+    candidates = list(_upwards(directory))
+    for candidate in candidates:
+        if _matches(os.path.join(candidate, "bao.toml"), [_DECLARES_ROOT]):
+            return candidate
+    patterns = {name: [p.encode() for p in regexes] for name, regexes in markers.items()}
+    for candidate in reversed(candidates):
+        if any(_matches(os.path.join(candidate, name), patterns[name]) for name in patterns):
+            return candidate
+    for candidate in reversed(candidates):
+        if any(os.path.isfile(os.path.join(candidate, name)) for name in manifests):
+            return candidate
+    return None
+
+
+def _upwards(directory: str) -> Iterator[str]:
+    last = find_toplevel(directory)
+    home = os.path.realpath(os.path.expanduser("~"))
+    current = directory
+    while True:
+        yield current
+        parent = os.path.dirname(current)
+        if current == last or parent == current or (last is None and parent == home):
+            return
+        current = parent
+
+
+def _matches(path: str, patterns: Sequence[bytes]) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if b"" in patterns:
+                return True
+            content = file.read()
+    except OSError:
+        return False
+    return any(re.search(pattern, content, re.MULTILINE) for pattern in patterns)

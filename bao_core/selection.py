@@ -1,0 +1,336 @@
+"""Which packages are meant: filters and `--affected`.
+
+Imported only by an invocation that asks for either.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from bao_core.affected import find_difference, reach
+from bao_core.base_revision import Base, choose_base
+from bao_core.changes import Changes, GitChanges
+from bao_core.errors import GitError, SelectionError
+from bao_core.filters import (
+    RevisionRange,
+    fixed_part,
+    is_pattern,
+    match_directory,
+    match_name,
+    parse_filter,
+    resolve_directory,
+)
+from bao_core.model import Reason, SelectedPackage
+from bao_core.near_misses import advice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from bao_core.affected import Difference
+    from bao_core.filters import Filter
+    from bao_core.graph import PackageGraph
+
+__all__ = ["Base", "Changes", "GitChanges", "Selection", "TaskFilter", "choose_base", "select"]
+
+
+class TaskFilter(Struct, frozen=True):
+    """Which tasks of a selected package are meant.
+
+    Attributes:
+        only: Names of tasks; None for all.
+        never: Names of tasks that are taken away.
+    """
+
+    only: tuple[str, ...] | None = None
+    never: tuple[str, ...] = ()
+
+
+class Selection(Struct, frozen=True):
+    """The packages that are meant.
+
+    Attributes:
+        packages: Sorted by name; the root package is among them where it is meant.
+        task_filters: By package, where a filter names tasks (`package#task`).
+        notes: What the user should know, one sentence each.
+        compared: With what `--affected` compared; empty without it.
+    """
+
+    packages: list[SelectedPackage]
+    task_filters: dict[str, TaskFilter] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    compared: str = ""
+
+    def names(self) -> list[str]:
+        """The names of the packages."""
+        return [package.name for package in self.packages]
+
+    def allows(self, package: str, task: str) -> bool:
+        """Whether a task of a selected package is meant."""
+        found = self.task_filters.get(package)
+        if found is None:
+            return True
+        return task not in found.never and (found.only is None or task in found.only)
+
+
+def select(
+    graph: PackageGraph,
+    *,
+    filters: Sequence[str],
+    affected: bool,
+    cwd: str,
+    changes: Changes,
+    turbo: bool = False,
+) -> Selection:
+    """The packages that filters let through and, if asked, that a change can reach.
+
+    Args:
+        graph: All packages.
+        filters: What a package must match one of; those with `!` take away. Without any, all.
+        affected: Only what differs from the base.
+        cwd: The current directory from the root; directories in filters are seen from there.
+        changes: Answers for the repository; asked only where needed.
+        turbo: The rules of `turbo.json` hold: a pattern that matches nothing selects nothing, what
+            the root package needs counts for everything, and without filters the current directory
+            chooses the package.
+
+    Raises:
+        SelectionError: A filter cannot be read, or matches nothing.
+        GitError: A filter names a revision that does not exist.
+    """
+    return _Selector(graph, cwd, changes, turbo=turbo).select(filters, affected=affected)
+
+
+class _Match:
+    """A package while it is being selected: why, and which of its tasks."""
+
+    __slots__ = ("everything", "reasons", "tasks")
+
+    def __init__(self) -> None:
+        self.reasons: dict[Reason, None] = {}
+        self.tasks: set[str] = set()
+        self.everything = False
+
+
+class _Selector:
+    """One selection."""
+
+    def __init__(self, graph: PackageGraph, cwd: str, changes: Changes, *, turbo: bool) -> None:
+        self._graph = graph
+        self._packages = graph.workspace.packages
+        self._cwd = cwd
+        self._changes = changes
+        self._turbo = turbo
+        self._differences: dict[RevisionRange, Difference] = {}
+        self._notes: list[str] = []
+
+    def select(self, filters: Sequence[str], *, affected: bool) -> Selection:
+        parsed = [(text, parse_filter(text)) for text in filters]
+        matches = self._included([(t, f) for t, f in parsed if not f.exclude], affected=affected)
+        never = self._exclude([(t, f) for t, f in parsed if f.exclude], matches)
+        compared = ""
+        if affected:
+            reached = self._affected()
+            compared = self._changes.how()
+            matches = {name: match for name, match in matches.items() if name in reached}
+            for name, match in matches.items():
+                match.reasons = {**dict.fromkeys(reached[name]), **match.reasons}
+        return Selection(
+            packages=[
+                SelectedPackage(name, tuple(matches[name].reasons)) for name in sorted(matches)
+            ],
+            task_filters=_task_filters(matches, never),
+            notes=self._notes,
+            compared=compared,
+        )
+
+    def _included(
+        self, filters: Sequence[tuple[str, Filter]], *, affected: bool
+    ) -> dict[str, _Match]:
+        matches: dict[str, _Match] = {}
+        if not filters:
+            here = self._turbo and not affected
+            for name in self._below_current_directory() if here else self._packages:
+                matches[name] = _Match()
+                matches[name].everything = True
+            return matches
+        for text, parsed in filters:
+            own = self._difference(text, parsed.range) if parsed.range else None
+            for name in self._selected_by(text, parsed):
+                match = matches.setdefault(name, _Match())
+                for reason in own.reasons(name) if own else ():
+                    match.reasons[reason] = None
+                match.reasons[Reason("filter", text)] = None
+                if parsed.task:
+                    match.tasks.add(parsed.task)
+                else:
+                    match.everything = True
+        return matches
+
+    def _exclude(
+        self, filters: Sequence[tuple[str, Filter]], matches: dict[str, _Match]
+    ) -> dict[str, set[str]]:
+        """Take packages away; returns the tasks that are taken away from packages that stay."""
+        never: dict[str, set[str]] = {}
+        for text, parsed in filters:
+            for name in self._selected_by(text, parsed):
+                if not parsed.task:
+                    matches.pop(name, None)
+                    continue
+                never.setdefault(name, set()).add(parsed.task)
+                match = matches.get(name)
+                if match and not match.everything and match.tasks <= never[name]:
+                    del matches[name]
+        return never
+
+    def _below_current_directory(self) -> Iterable[str]:
+        """The package that holds the current directory, else those below it."""
+        root = self._graph.workspace.root_package
+        owners = self._graph.owners(self._cwd)
+        if not self._cwd:
+            return self._packages
+        if owners[:1] not in {(), (root,)}:
+            return owners[:1]
+        prefix = f"{self._cwd}/"
+        below = [name for name, p in self._packages.items() if p.path.startswith(prefix)]
+        return below or self._packages
+
+    # --- one filter --------------------------------------------------------------------------
+
+    def _selected_by(self, text: str, parsed: Filter) -> set[str]:
+        """Everything that a filter stands for."""
+        matched = self._matched(text, parsed)
+        if parsed.range:
+            difference = self._difference(text, parsed.range)
+            changed = difference.changed(self._packages)
+            if parsed.through_dependencies:
+                changed = self._graph.closure(changed, up=True)
+            matched &= changed
+        if not parsed.without_itself:
+            return self._around(parsed, matched)
+        # What is matched goes, but for what another match leads to.
+        found: set[str] = set()
+        for name in matched:
+            found |= self._around(parsed, {name}) - {name}
+        return found
+
+    def _around(self, parsed: Filter, names: set[str]) -> set[str]:
+        if parsed.dependents:
+            names = self._graph.closure(names, up=True)
+        return self._graph.closure(names, up=False) if parsed.dependencies else names
+
+    def _matched(self, text: str, parsed: Filter) -> set[str]:
+        """The packages that name, tag and directory of a filter stand for."""
+        matched = set(self._packages)
+        if parsed.name:
+            matched &= self._named(text, parsed.name)
+        if parsed.tag:
+            matched &= self._tagged(text, parsed.tag)
+        if parsed.directory:
+            matched &= self._in_directory(text, parsed.directory)
+        if not matched:
+            self._nothing(text, "no package has that name and lies in that directory", None)
+        return matched
+
+    def _named(self, text: str, name: str) -> set[str]:
+        matches = match_name(name)
+        found = {package for package in self._packages if matches(package)}
+        if not found:
+            hint = self._directory_advice(name) or advice(
+                name.strip("*"), self._packages, "see the names with: bao ls"
+            )
+            pattern = is_pattern(name)
+            what = "no package's name matches" if pattern else "there is no package"
+            self._nothing(text, f"{what} '{name}'", hint, pattern=pattern)
+        return found
+
+    def _tagged(self, text: str, tag: str) -> set[str]:
+        matches = match_name(tag)
+        tags = {word for package in self._packages.values() for word in package.tags}
+        found = {
+            name for name, package in self._packages.items() if any(map(matches, package.tags))
+        }
+        if not found:
+            every = f"there are: {', '.join(sorted(tags)[:12])}" if tags else "no package has tags"
+            self._nothing(text, f"no package has the tag '{tag}'", advice(tag, tags, every))
+        return found
+
+    def _in_directory(self, text: str, directory: str) -> set[str]:
+        path = resolve_directory(directory, self._cwd)
+        if path is None:
+            raise SelectionError(f"filter '{text}': '{directory}' lies outside of the workspace")
+        matches = match_directory(path)
+        found = {name for name, package in self._packages.items() if matches(package.path)}
+        if not found:
+            fixed = fixed_part(path)
+            known = not fixed or bool(self._below(fixed) or self._holders(fixed))
+            what = f"no package lies in '{path}'"
+            self._nothing(text, what, self._whereabouts(fixed), pattern=known)
+        return found
+
+    def _nothing(
+        self, text: str, complaint: str, hint: str | None, *, pattern: bool = False
+    ) -> None:
+        """Refuse a filter that matches nothing; under `turbo.json` only note it for a pattern."""
+        if not (self._turbo and pattern):
+            raise SelectionError(f"filter '{text}': {complaint}", hint=hint)
+        self._notes.append(f"filter '{text}' selects nothing: {complaint}")
+
+    def _below(self, directory: str) -> list[str]:
+        prefix = f"{directory}/"
+        return sorted(p.path for p in self._packages.values() if p.path.startswith(prefix))
+
+    def _holders(self, path: str) -> list[str]:
+        """The packages that hold a path, but for the root."""
+        root = self._graph.workspace.root_package
+        return [name for name in self._graph.owners(path) if name != root]
+
+    def _whereabouts(self, path: str) -> str | None:
+        if below := self._below(path):
+            return f"below it lie {', '.join(below[:3])}{' …' if len(below) > 3 else ''}"  # noqa: PLR2004 - a few
+        if holders := self._holders(path):
+            return f"package '{holders[0]}' lies in '{self._packages[holders[0]].path}'"
+        return advice(path, (package.path for package in self._packages.values() if package.path))
+
+    def _directory_advice(self, name: str) -> str | None:
+        """What to do with a name that would be good as a directory."""
+        matches = match_directory(name.strip("/"))
+        if any(matches(package.path) for package in self._packages.values()):
+            return f"for a directory write './{name}'"
+        return None
+
+    # --- changes -----------------------------------------------------------------------------
+
+    def _difference(self, text: str, revisions: RevisionRange) -> Difference:
+        known = self._differences.get(revisions)
+        if known is None:
+            known = find_difference(self._graph, self._changes, revisions, turbo=self._turbo)
+            if known is None:
+                names = " or ".join(f"'{n}'" for n in (revisions.base, revisions.head) if n)
+                rest = ", or no history that they share" if revisions.head else ""
+                raise GitError(f"filter '{text}': git does not know {names}{rest}")
+            self._differences[revisions] = known
+        return known
+
+    def _affected(self) -> dict[str, list[Reason]]:
+        base = self._changes.base()
+        difference = None
+        if base is not None:
+            revisions = RevisionRange(base)
+            difference = find_difference(self._graph, self._changes, revisions, turbo=self._turbo)
+        if difference is None:
+            how = self._changes.how()
+            self._notes.append(f"everything counts as affected: {how}")
+            return {name: [Reason("everything", how)] for name in self._packages}
+        return reach(self._graph, difference)
+
+
+def _task_filters(matches: dict[str, _Match], never: dict[str, set[str]]) -> dict[str, TaskFilter]:
+    found = {}
+    for name in sorted(matches):
+        only: Collection[str] | None = None if matches[name].everything else matches[name].tasks
+        if only is not None or name in never:
+            found[name] = TaskFilter(
+                None if only is None else tuple(sorted(only)), tuple(sorted(never.get(name, ())))
+            )
+    return found

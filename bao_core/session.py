@@ -1,0 +1,538 @@
+"""Everything of one invocation, put together: the only module that knows all the others."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import cached_property
+from threading import Event as Flag
+
+from msgspec import Struct
+
+from bao_core import __version__, worktree
+from bao_core.digests import hash_text
+from bao_core.errors import BaoError, CacheError, PluginError, UsageError, WorkspaceError
+from bao_core.events import EventBus
+from bao_core.graph import PackageGraph, build_task_graph
+from bao_core.interfaces.component import Context
+from bao_core.plugins import PluginHost
+from bao_core.root import find_root
+from bao_core.state import WorkspaceState, boot_id, cache_root, workspace_state_dir
+from bao_core.tiers import CacheTiers, Tier
+from bao_core.workspace import WorkspaceSource, load_workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Self
+
+    from bao_core.config_model import CacheTable, RootConfig
+    from bao_core.events import Sink
+    from bao_core.interfaces.component import Component
+    from bao_core.interfaces.executor import Executor
+    from bao_core.interfaces.gate import Gate
+    from bao_core.interfaces.scheduler import Scheduler
+    from bao_core.interfaces.workspace import WorkspaceProvider
+    from bao_core.model import FileTree, TaskDefinition, TaskGraph, TaskId, Workspace
+    from bao_core.records import Explanation, TaskRecord
+    from bao_core.running import Trace
+    from bao_core.selection import Selection
+    from bao_core.task_keys import KeySettings
+    from bao_core.task_run import Workbench
+    from bao_core.workspace import ResolvedWorkspace
+    from bao_core.worktree import WorktreeFiles
+
+
+class Selecting(Struct, frozen=True):
+    """Which packages are meant.
+
+    Attributes:
+        deepen: Fetch what a shallow clone lacks; None for only in CI.
+    """
+
+    filters: tuple[str, ...] = ()
+    affected: bool = False
+    since: str | None = None
+    deepen: bool | None = None
+
+
+class RunOptions(Struct, frozen=True):
+    """What a run is asked for.
+
+    Attributes:
+        cache: Whether results may be stored.
+        force: Whether everything is executed, whatever the cache holds.
+        summary: A file to write what happened to.
+    """
+
+    tasks: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    selecting: Selecting = Selecting()
+    cache: bool = True
+    force: bool = False
+    concurrency: str | None = None
+    keep_going: str = "never"
+    output_logs: str | None = None
+    log_order: str = "grouped"
+    log_prefix: str = "task"
+    env_mode: str | None = None
+    summary: str | None = None
+    verbosity: int = 0
+
+
+class Session:
+    """One invocation in one workspace. What is expensive is worked out when it is first asked."""
+
+    def __init__(
+        self, root: str, cwd: str, environ: Mapping[str, str], host: PluginHost, bus: EventBus
+    ) -> None:
+        self.root = root
+        self.cwd = cwd
+        self.environ = environ
+        self.host = host
+        self.bus = bus
+        self.cancelled = Flag()
+        self._opened: list[Component] = []
+        self._contributor_fault = ""
+        self._phase_started = time.perf_counter()
+        self.state_dir = workspace_state_dir(root, environ)
+        # git first: it works while everything else is read.
+        self._hashes = worktree.HashMemo({})
+        self._pending = worktree.begin(root, self.state_dir, environ, self._hashes)
+        self.state = WorkspaceState(self.state_dir)
+        self._hashes.entries.update(self.state.memory.hashes)
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | None,
+        environ: Mapping[str, str],
+        *,
+        sinks: Sequence[Sink] = (),
+    ) -> Self:
+        """Find the workspace that a directory lies in.
+
+        Args:
+            directory: Where to look from; None for the current directory.
+            environ: The environment of the command.
+            sinks: Who hears of events from the beginning.
+
+        Raises:
+            UsageError: The directory does not exist.
+            WorkspaceError: No workspace holds it.
+        """
+        bus = EventBus(sinks)
+        here = os.path.realpath(directory or ".")
+        if not os.path.isdir(here):
+            raise UsageError(f"there is no directory '{directory}'")
+        host = PluginHost.load(state_dir=cache_root(environ), environ=environ, warn=bus.warn)
+        root = find_root(here, host.markers(), host.manifests())
+        if root is None:
+            raise WorkspaceError(
+                f"no workspace holds {here}: neither it nor a directory above has a manifest",
+                hint=f"bao looks for {', '.join(sorted(host.manifests()))}",
+            )
+        cwd = os.path.relpath(here, root)
+        session = cls(root, "" if cwd == "." else cwd, environ, host, bus)
+        return session
+
+    # --- the workspace -----------------------------------------------------------------------
+
+    @cached_property
+    def files(self) -> WorktreeFiles:
+        """What stands in the worktree, as of the start of this invocation."""
+        self.phase("start")
+        files = self._pending.result()
+        self.phase("git")
+        return files
+
+    @cached_property
+    def resolved(self) -> ResolvedWorkspace:
+        """The workspace with its configuration, remembered or worked out."""
+        files = self.files
+        remembered = self._source.remembered(files)
+        if remembered is not None:
+            self._apply(remembered.config)
+            resolved = remembered
+        else:
+            tree = worktree.WorktreeTree(self.root, files)
+            resolved = self._source.load(tree, self._providers)
+        for note in resolved.workspace.notes:
+            self.bus.warn(note)
+        self.phase("manifests")
+        return resolved
+
+    @property
+    def config(self) -> RootConfig:
+        """What the root's configuration says."""
+        return self.resolved.config
+
+    @property
+    def workspace(self) -> Workspace:
+        """The packages."""
+        return self.resolved.workspace
+
+    @property
+    def definitions(self) -> Mapping[str, Mapping[str, TaskDefinition]]:
+        """Task definitions by package and task name."""
+        return self.resolved.definitions
+
+    @cached_property
+    def packages(self) -> PackageGraph:
+        """The package graph."""
+        return PackageGraph(self.workspace)
+
+    @cached_property
+    def closures(self) -> Mapping[str, tuple[str, ...]]:
+        """What each package reaches in the lock files, as `name@version`."""
+        known = {name: p.external for name, p in self.workspace.packages.items() if p.external}
+        return known or self._source.closures() or {}
+
+    @cached_property
+    def _source(self) -> WorkspaceSource:
+        plugins = [f"{p.name} {p.version} {p.status}" for p in self.host.plugins() if p.module]
+        identity = hash_text(__version__, sys.version, self.root, *plugins)
+        return WorkspaceSource(self.state_dir, identity)
+
+    def _apply(self, config: RootConfig) -> None:
+        self.host.disable(config.plugins.disable)
+
+    def _providers(self, config: RootConfig) -> list[WorkspaceProvider]:
+        self._apply(config)
+        classes = self.host.workspace_providers()
+        if failed := self.host.failed_offering("bao_workspace_providers"):
+            broken = failed[0]
+            raise PluginError(
+                f"plugin '{broken.name}' ({broken.distribution} {broken.version}) finds packages "
+                f"and is broken: {broken.error}",
+                hint=f"mend it, or set BAO_DISABLE_PLUGINS={broken.name}",
+            )
+        return [self._open(cls) for cls in classes]
+
+    # --- what is asked of it -----------------------------------------------------------------
+
+    def select(self, selecting: Selecting) -> Selection:
+        """The packages that filters and `--affected` choose, with reasons.
+
+        Raises:
+            SelectionError: A filter matches nothing.
+            GitError: A revision does not exist.
+        """
+        from bao_core.base_revision import choose_base
+        from bao_core.changes import GitChanges
+        from bao_core.selection import select
+
+        changes = GitChanges(
+            self.root,
+            self.environ,
+            choose=lambda: choose_base(
+                self.root,
+                self.environ,
+                since=selecting.since,
+                configured_branch=self.config.default_branch or None,
+                deepen=selecting.deepen,
+            ),
+            load=self.workspace_of,
+            closures=lambda: self.closures,
+            global_input=self._is_global_input,
+        )
+        return select(
+            self.packages,
+            filters=selecting.filters,
+            affected=selecting.affected,
+            cwd=self.cwd,
+            changes=changes,
+        )
+
+    def _is_global_input(self, path: str) -> bool:
+        from bao_core.inputs import matches_global_inputs
+
+        return matches_global_inputs(path, self.config.global_inputs, self.workspace.lock_files)
+
+    def plan(
+        self,
+        tasks: Sequence[str],
+        arguments: Sequence[str],
+        selected: Sequence[str],
+        allows: Callable[[str, str], bool] | None = None,
+    ) -> TaskGraph:
+        """The tasks of a run and the edges between them.
+
+        Args:
+            tasks: Names, or `package#task`.
+            arguments: For the tasks asked for.
+            selected: Names of packages.
+            allows: Whether a task of a selected package is meant; None for all of them.
+        """
+        return build_task_graph(
+            self.workspace,
+            self.packages,
+            self.definitions,
+            tasks=tasks,
+            selected=selected,
+            arguments=tuple(arguments),
+            allows=allows,
+        )
+
+    def workspace_of(self, tree: FileTree) -> Workspace:
+        """The packages of another tree, such as a base revision."""
+        from bao_core.config import load_root_config
+
+        return load_workspace(tree, self._providers(self.config), load_root_config(tree))
+
+    def run(self, options: RunOptions) -> int:
+        """Run tasks, telling the sinks what happens; returns the exit code."""
+        from bao_core.running import Run
+
+        return Run(self, options).run()
+
+    def dry_run(self, options: RunOptions) -> list[TaskRecord]:
+        """What `run` would do, without doing anything."""
+        from bao_core.forecast import Forecast
+
+        graph = self.plan_of(options)
+        return Forecast(graph, self.bench(graph, options), self.external).records()
+
+    def explain(self, task_id: str) -> Explanation:
+        """Why a task is a hit or a miss.
+
+        Raises:
+            SelectionError: There is no such task.
+        """
+        from bao_core.forecast import Forecast
+
+        options = RunOptions(tasks=(task_id,))
+        graph = self.plan(options.tasks, (), ())
+        asked = [task for task in graph.tasks.values() if task.requested]
+        bench = self.bench(graph, options)
+        return Forecast(graph, bench, self.external).explain(asked[0])
+
+    def plan_of(self, options: RunOptions) -> TaskGraph:
+        """The task graph that options ask for."""
+        selecting = options.selecting
+        if not selecting.filters and not selecting.affected:
+            return self.plan(options.tasks, options.arguments, self._implied_packages())
+        selection = self.select(selecting)
+        for note in selection.notes:
+            self.bus.warn(note)
+        return self.plan(
+            options.tasks, options.arguments, list(selection.names()), selection.allows
+        )
+
+    def _implied_packages(self) -> list[str]:
+        """The package of the current directory, if it lies in one; otherwise all."""
+        owners = self.packages.owners(f"{self.cwd}/.") if self.cwd else ()
+        inside = [name for name in owners if name != self.workspace.root_package]
+        return inside[:1] or list(self.workspace.packages)
+
+    def external(self, package: str) -> tuple[str, ...]:
+        """What a package reaches in the lock file, as `name@version`."""
+        return self.closures.get(package, ())
+
+    # --- putting together --------------------------------------------------------------------
+
+    def bench(
+        self, graph: TaskGraph, options: RunOptions, trace: Trace | None = None
+    ) -> Workbench:
+        """What the tasks of a run work with."""
+        from bao_core.ignoring import IgnoredPaths
+        from bao_core.input_check import InputCheck
+        from bao_core.inputs import InputResolver
+        from bao_core.intents import OutputIntents
+        from bao_core.running import TaskEnvironments, Trace
+        from bao_core.task_keys import KeyMaker
+        from bao_core.task_run import Workbench
+
+        resolver = InputResolver(self.files, self.workspace, self.packages, graph, self.state)
+        settings = self._key_settings(graph, options)
+        from bao_core.tools import Toolbox
+
+        toolbox = Toolbox(self.root, self.environ.get("PATH", os.defpath), self.state)
+        keys = KeyMaker(graph, self.workspace, resolver, settings, toolbox, self.external)
+        ignored = IgnoredPaths(self.root, self.environ, has_git=self.files.has_git)
+        mode = options.output_logs
+        default_mode = self.config.output_logs or "full"
+        bench = Workbench(
+            workspace=self.workspace,
+            files=self.files,
+            keys=keys,
+            check=InputCheck(resolver, self.workspace, ignored),
+            tiers=self.tiers,
+            state=self.state,
+            intents=OutputIntents(self.root, self.state, self.files.is_tracked),
+            bus=self.bus,
+            boot=boot_id(),
+            environment=TaskEnvironments(self, options, trace or Trace.begin(self.environ)).of,
+            replay=lambda task: (mode or task.definition.output_logs or default_mode) == "full",
+            is_ignored=ignored.__contains__,
+            uncacheable=lambda _task: self._contributor_fault,
+            look_up=not options.force,
+            store=options.cache,
+            replace=options.force,
+        )
+        self.phase("inputs")
+        return bench
+
+    def _key_settings(self, graph: TaskGraph, options: RunOptions) -> KeySettings:
+        from bao_core.inputs import global_input_paths, named_identities
+        from bao_core.task_keys import KeySettings
+
+        config = self.config
+        paths = global_input_paths(self.files, config.global_inputs, self.workspace.lock_files)
+        contributors, contributed = self._contributions(graph)
+        return KeySettings(
+            environ=self.environ,
+            env_mode=options.env_mode or config.env_mode,
+            global_env=config.global_env,
+            global_inputs=named_identities(self.files, paths),
+            contributors=contributors,
+            contributed=contributed,
+        )
+
+    def _contributions(
+        self, graph: TaskGraph
+    ) -> tuple[tuple[str, ...], dict[TaskId, dict[str, str]]]:
+        """The names of the key contributors, and what they say of each task."""
+        classes = self.host.key_contributors()
+        for broken in self.host.failed_offering("bao_key_contributors"):
+            self._contributor_fault = f"key contributor plugin '{broken.name}' is broken"
+        packages = self.workspace.packages
+        tasks = [(task, packages[task.package]) for task in graph.tasks.values()]
+        contributed: dict[TaskId, dict[str, str]] = {}
+        for cls in classes:
+            try:
+                component = self._open(cls)
+                for task_id, parts in component.parts(tasks).items():
+                    named = contributed.setdefault(task_id, {})
+                    named.update((f"{cls.name}:{part.name}", part.value) for part in parts)
+            except Exception as error:  # noqa: BLE001 - without its parts nothing may be cached
+                self._contributor_fault = f"key contributor '{cls.name}' failed: {error}"
+                self.bus.warn(f"{self._contributor_fault}; nothing is cached in this run")
+        return tuple(cls.name for cls in classes), contributed
+
+    def concurrency(self, options: RunOptions) -> int:
+        """How many slots a run has: as asked for, as configured, or one a processor."""
+        from bao_core.builtins.slots import parse_concurrency, processors
+
+        asked = options.concurrency or self.config.concurrency
+        return processors() if asked is None else parse_concurrency(str(asked))
+
+    def open_executor(self, slots: int) -> Executor:
+        """The configured executor."""
+        name = self.config.executor
+        cls = self.host.executor(name)
+        if cls is None:
+            raise self._not_installed("executor", name, "bao_executors")
+        executor: Executor = self._open(cls, {"slots": slots} if name == "local" else {})
+        return executor
+
+    def open_scheduler(self) -> Scheduler:
+        """The configured scheduler."""
+        name = self.config.scheduler
+        cls = self.host.scheduler(name)
+        if cls is None:
+            raise self._not_installed("scheduler", name, "bao_schedulers")
+        scheduler: Scheduler = self._open(cls)
+        return scheduler
+
+    def open_gates(self, slots: int) -> list[Gate]:
+        """Every gate that can be opened."""
+        gates: list[Gate] = []
+        for cls in self.host.gates():
+            try:
+                gates.append(self._open(cls, {"concurrency": slots} if cls.name == "slots" else {}))
+            except BaoError as error:
+                self.bus.warn(f"gate '{cls.name}' could not be opened and is left out: {error}")
+        return gates
+
+    @cached_property
+    def tiers(self) -> CacheTiers:
+        """The cache tiers, as configured; one that cannot be opened is named and left out."""
+        tiers: list[Tier] = []
+        for table in self.config.cache:
+            cls = self.host.backend(table.backend)
+            if cls is None:
+                if table.key:
+                    raise self._not_installed("cache backend", table.backend, "bao_cache_backends")
+                continue
+            try:
+                backend = self._open_with(cls, table.settings, table.key)
+            except CacheError as error:
+                self.bus.warn(f"cache tier '{table.name}' is left out: {error}")
+                continue
+            tiers.append(Tier(table.name, backend, table.read, self._may_write(table)))
+        return CacheTiers(tiers, self.bus.warn)
+
+    def _may_write(self, table: CacheTable) -> bool:
+        return table.write == "always" or (table.write == "trusted" and self._is_trusted())
+
+    def _is_trusted(self) -> bool:
+        """Pull requests of others run code that nobody has read yet."""
+        event = self.environ.get("GITHUB_EVENT_NAME", "")
+        return not event.startswith("pull_request") and "BAO_UNTRUSTED" not in self.environ
+
+    def _not_installed(self, what: str, name: str, hook: str) -> PluginError:
+        installed = ", ".join(self.host.names(hook)) or "none"
+        return PluginError(
+            f"{what} '{name}' is not installed (installed: {installed})",
+            where=self.config.path or None,
+            hint=f"try: pip install bao-{what.split()[0]}-{name}",
+        )
+
+    def _open(self, cls: type[Any], given: Mapping[str, Any] | None = None) -> Any:
+        """Open a component with its settings from the configuration, on top of those given."""
+        table, place = self.config.component_settings(cls.name)
+        return self._open_with(cls, {**(given or {}), **table}, place)
+
+    def _open_with(self, cls: type[Any], table: Mapping[str, Any], place: str) -> Any:
+        if table:
+            from bao_core.config import decode_settings
+
+            tree = worktree.WorktreeTree(self.root, None)
+            settings = decode_settings(
+                cls.Settings, table, where=self.config.path, key=place, tree=tree
+            )
+        else:
+            settings = cls.Settings()
+        component = cls.open(settings, self._context)
+        self._opened.append(component)
+        return component
+
+    @cached_property
+    def _context(self) -> Context:
+        return Context(
+            root=self.root,
+            state_dir=os.path.join(self.state_dir, "components"),
+            environ=self.environ,
+            cancelled=self.cancelled,
+            emit=self.bus.emit,
+        )
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write down what is remembered for later runs."""
+        self.state.memory.hashes = self._hashes.entries
+        if self._hashes.changed:
+            self.state.mark_changed()
+        self.state.save()
+
+    def close(self) -> None:
+        """Close every component that was opened, the last first."""
+        for component in reversed(self._opened):
+            try:
+                component.close()
+            except Exception as error:  # noqa: BLE001 - the others must be closed as well
+                self.bus.warn(f"'{component.name}' did not close: {error!r}")
+        self._opened.clear()
+
+    def phase(self, name: str) -> None:
+        """Note for whoever measures that a phase has ended."""
+        target = self.environ.get("BAO_PHASES")
+        if not target:
+            return
+        now = time.perf_counter()
+        with open(target, "a", encoding="utf-8") as file:
+            file.write(f'{{"phase": "{name}", "ms": {(now - self._phase_started) * 1000:.3f}}}\n')
+        self._phase_started = time.perf_counter()

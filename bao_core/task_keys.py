@@ -1,0 +1,216 @@
+"""Everything that can influence a task: the one place where the parts of its key are named."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from msgspec import Struct
+
+from bao_core import __version__
+from bao_core.digests import hash_text
+from bao_core.environment import key_values
+from bao_core.inputs import InputSet, relative_names
+from bao_core.keys import compute_key, storable_parts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bao_core.inputs import InputResolver
+    from bao_core.keys import StoredParts
+    from bao_core.model import (
+        ActionResult,
+        CacheKey,
+        Follow,
+        Task,
+        TaskEdge,
+        TaskGraph,
+        TaskId,
+        Workspace,
+    )
+    from bao_core.tools import Toolbox
+
+
+class KeySettings(Struct, frozen=True):
+    """What concerns every key of a run.
+
+    Attributes:
+        environ: The environment of the command.
+        env_mode: `strict` or `loose`.
+        global_env: Patterns of variables that are in every key.
+        global_inputs: Content identities of the global inputs, by path.
+        contributors: Names of the active key contributors, sorted.
+        contributed: What the contributors say, values by part name, by task.
+    """
+
+    environ: Mapping[str, str]
+    env_mode: str
+    global_env: tuple[str, ...]
+    global_inputs: Mapping[str, str]
+    contributors: tuple[str, ...]
+    contributed: Mapping[TaskId, Mapping[str, str]]
+
+
+class KeyedTask(Struct):
+    """A task with its key, and what the key was made of."""
+
+    key: CacheKey
+    parts: dict[str, str]
+    inputs: InputSet
+
+
+def effective_follow(edge: TaskEdge, graph: TaskGraph) -> Follow:
+    """What of an upstream task counts: where it is never cached, what it left and not its key."""
+    upstream = graph.tasks[edge.id].definition
+    if edge.follow == "key" and not upstream.cache and upstream.outputs:
+        return "outputs"
+    return edge.follow
+
+
+def outputs_hash(result: ActionResult) -> str:
+    """A hash over what a task left behind."""
+    files = [f"{f.path}\0{f.digest.hash}\0{f.executable}" for f in result.files]
+    links = [f"{link.path}\0{link.target}" for link in result.links]
+    return hash_text("files", *files, "links", *links, "directories", *result.directories)
+
+
+class KeyMaker:
+    """Makes the keys of the tasks of one run."""
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        workspace: Workspace,
+        resolver: InputResolver,
+        settings: KeySettings,
+        toolbox: Toolbox,
+        external: Callable[[str], tuple[str, ...]],
+    ) -> None:
+        self._graph = graph
+        self._workspace = workspace
+        self._resolver = resolver
+        self._settings = settings
+        self._toolbox = toolbox
+        self._external = external
+        self._common = self._common_parts()
+        self._env_parts: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def keys_known_now(self) -> dict[TaskId, KeyedTask]:
+        """The keys of all tasks that depend on no other task's outputs."""
+        keyed: dict[TaskId, KeyedTask] = {}
+        for task in self._graph.tasks.values():
+            followed: dict[TaskId, str] | None = {}
+            for edge in task.upstream:
+                follow = effective_follow(edge, self._graph)
+                if follow == "none":
+                    continue
+                if follow == "outputs" or edge.id not in keyed:
+                    followed = None
+                    break
+                followed[edge.id] = keyed[edge.id].key
+            if followed is not None:
+                keyed[task.id] = self.key(task, self._resolver.resolve(task), followed)
+        return keyed
+
+    def key(self, task: Task, inputs: InputSet, upstream: Mapping[TaskId, str]) -> KeyedTask:
+        """Make one key.
+
+        Args:
+            task: Whose key it is.
+            inputs: Its input files.
+            upstream: What counts of each upstream task: its key, or the hash of what it produced.
+        """
+        parts = self._parts(task, inputs, upstream)
+        return KeyedTask(compute_key(parts), parts, inputs)
+
+    def resolve(self, task: Task) -> InputSet:
+        """The task's inputs as they are listed now."""
+        return self._resolver.resolve(task)
+
+    def storable(self, task: Task, keyed: KeyedTask) -> StoredParts:
+        """What is kept of the parts, to explain a later miss with."""
+        root = self._external(self._workspace.root_package)
+        return storable_parts(keyed.parts, self._external(task.package), root)
+
+    def _common_parts(self) -> dict[str, str]:
+        settings = self._settings
+        parts = {
+            # Another bao may compute or restore differently.
+            "bao:version": ".".join(__version__.split(".")[:2]),
+            # Compiled results differ between machines.
+            "platform": platform_identity(),
+            # In loose mode a task may read more than was declared, so results are kept apart.
+            "env-mode": settings.env_mode,
+            # A contributor that is missing here must not find results made with it.
+            "contributors": " ".join(settings.contributors),
+        }
+        for path, identity in settings.global_inputs.items():
+            parts[f"global:{path}"] = identity
+        for name, value in key_values(settings.global_env, settings.environ).items():
+            parts[f"env:{name}"] = value
+        root = self._workspace.packages[self._workspace.root_package]
+        if root.external_digest:
+            # Shared tools are installed at the root.
+            parts["lock:root"] = root.external_digest
+        return parts
+
+    def _parts(
+        self, task: Task, inputs: InputSet, upstream: Mapping[TaskId, str]
+    ) -> dict[str, str]:
+        definition = task.definition
+        package = self._workspace.packages[task.package]
+        parts = dict(self._common)
+        parts["task:id"] = task.id
+        parts["task:directory"] = package.path
+        match definition.command:
+            case None:
+                parts["command"] = "(passes changes on)"
+            case str():
+                parts["command"] = definition.command
+            case words:
+                parts["command:words"] = repr(words)
+        if task.arguments:
+            parts["arguments"] = repr(task.arguments)
+        if definition.outputs:
+            parts["outputs"] = "\n".join(sorted(definition.outputs))
+        if package.external_digest:
+            parts["lock"] = package.external_digest
+        if package.manifest:
+            identity = self._resolver.files.identity_of(package.manifest)
+            parts[f"manifest:{package.manifest}"] = identity or "missing"
+        for name, identity in zip(
+            relative_names(inputs.paths, package), inputs.identities, strict=True
+        ):
+            parts[f"input:{name}"] = identity
+        for name in inputs.dependencies:
+            dependency = self._workspace.packages[name]
+            parts[f"dependency:{name}"] = self._resolver.default_digest(dependency)
+        for task_id, value in upstream.items():
+            parts[f"upstream:{task_id}"] = value
+        if definition.env:
+            parts.update(self._environment(definition.env))
+        for tool in definition.tools:
+            parts[f"tool:{tool}"] = self._toolbox.identity(tool, package.bin_directories)
+        contributed = self._settings.contributed.get(task.id)
+        if contributed:
+            parts.update(contributed)
+        return parts
+
+    def _environment(self, patterns: tuple[str, ...]) -> dict[str, str]:
+        known = self._env_parts.get(patterns)
+        if known is None:
+            values = key_values(patterns, self._settings.environ)
+            known = self._env_parts[patterns] = {f"env:{n}": v for n, v in values.items()}
+        return known
+
+
+def platform_identity() -> str:
+    """Operating system, architecture and C library, such as `linux x86_64 glibc 2.36`."""
+    machine = os.uname().machine
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (ValueError, OSError):
+        libc = ""
+    return f"{sys.platform} {machine} {libc}".rstrip()
+

@@ -1,0 +1,469 @@
+"""One task: key → look up → restore, or execute and store."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bao_core.digests import digest_bytes
+from bao_core.errors import BaoError, CacheError, ExecutionError, OutputError
+from bao_core.events import TaskOutput, TaskStarted, TaskWaited
+from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResult, Usage
+from bao_core.keys import encode_parts
+from bao_core.model import ActionResult, CacheKey, Reason, Stamp
+from bao_core.outputs import OutputSpec, clean, collect, restore
+from bao_core.stamps import stamps_equal
+from bao_core.state import INLINE_LOG, TaskMemory
+from bao_core.task_keys import outputs_hash
+from bao_core.task_log import TaskLog
+from bao_core.tiers import BytesSource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Literal
+
+    from bao_core.events import EventBus
+    from bao_core.input_check import InputCheck
+    from bao_core.intents import OutputIntents
+    from bao_core.interfaces.executor import Execution, Executor
+    from bao_core.model import Command, Package, Task, TaskId, Workspace
+    from bao_core.outputs import Collected
+    from bao_core.state import WorkspaceState
+    from bao_core.task_keys import KeyedTask, KeyMaker
+    from bao_core.tiers import CacheTiers, Hit
+    from bao_core.worktree import WorktreeFiles
+
+GRACE = 5.0
+"""Seconds that an interrupted task gets between TERM and KILL."""
+
+NAMED_AT_ONCE = 3
+"""Paths that one warning names."""
+
+Outcome = Literal["executed", "restored", "stood", "skipped", "passed"] if TYPE_CHECKING else str
+
+
+class Finished(Struct, frozen=True):
+    """How a task came to its end, for the tasks downstream and for the reports.
+
+    Attributes:
+        outputs: A hash over what it left behind; empty where it left nothing known.
+        stamps: Of what it left behind.
+        tainted: Nothing downstream of it may be stored.
+    """
+
+    task: Task
+    outcome: Outcome
+    exit_code: int | None = None
+    keyed: KeyedTask | None = None
+    outputs: str = ""
+    stamps: Mapping[str, Stamp] = {}
+    tainted: bool = False
+    stored: bool = False
+    reasons: tuple[Reason, ...] = ()
+    tier: str | None = None
+    started: float = 0.0
+    duration: float = 0.0
+    saved: float = 0.0
+    flaky: bool = False
+    cancelled: bool = False
+    usage: Usage = Usage()
+    worker: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ran and did not succeed."""
+        return bool(self.exit_code)
+
+
+class Workbench(Struct, frozen=True):
+    """What every task of a run works with.
+
+    Attributes:
+        environment: Gives the environment of a task's command.
+        replay: Whether the log of a hit is shown.
+        store: Whether results may be stored in this run.
+        look_up: Whether results may be used in this run.
+        uncacheable: Why a task may not be stored in this run whatever happens; empty if it may.
+    """
+
+    workspace: Workspace
+    files: WorktreeFiles
+    keys: KeyMaker
+    check: InputCheck
+    tiers: CacheTiers
+    state: WorkspaceState
+    intents: OutputIntents
+    bus: EventBus
+    boot: str
+    environment: Callable[[Task, str], dict[str, str]]
+    replay: Callable[[Task], bool]
+    is_ignored: Callable[[str], bool]
+    uncacheable: Callable[[Task], str]
+    look_up: bool = True
+    store: bool = True
+    replace: bool = False
+
+
+class TaskRun:
+    """One task on its way from its key to its result."""
+
+    def __init__(
+        self,
+        bench: Workbench,
+        executor: Callable[[], Executor],
+        task: Task,
+        keyed: KeyedTask,
+        *,
+        hit: Hit | None,
+        reasons: tuple[Reason, ...],
+        taint: tuple[Reason, ...],
+        upstream_stamps: Sequence[tuple[TaskId, Mapping[str, Stamp]]],
+        span: str,
+        run_span: str,
+    ) -> None:
+        self._bench = bench
+        self._executor = executor
+        self._task = task
+        self._keyed = keyed
+        self._hit = hit
+        self._reasons = reasons
+        self._taint = taint
+        self._upstream_stamps = upstream_stamps
+        self._span = span
+        self._run_span = run_span
+        self._execution: Execution | None = None
+        self._cancelled = False
+        self._grace = GRACE
+        self._others: set[str] | None = None
+        package = bench.workspace.packages[task.package]
+        self._package: Package = package
+        self._spec = OutputSpec(package.path, task.definition.outputs)
+
+    def run(self) -> Finished:
+        """Take the task to its end. Called on a thread of its own; holds the task's lock."""
+        with self._lock() as waited:
+            hit = self._look_up_again() if waited else self._hit
+            if hit is not None and (restored := self._restore(hit)) is not None:
+                return restored
+            return self._execute()
+
+    @contextmanager
+    def _lock(self) -> Iterator[bool]:
+        """Hold the task's lock between processes; yields whether it had to be waited for."""
+        lock = self._bench.state.lock(f"task {self._task.id}")
+        waited = not lock.try_acquire()
+        if waited:
+            reason = "another bao works on the same task"
+            self._bench.bus.emit(TaskWaited(self._task.id, reason))
+            lock.acquire()
+        try:
+            yield waited
+        finally:
+            lock.release()
+
+    def cancel(self, grace: float) -> None:
+        """End the task's processes. Called from another thread."""
+        self._cancelled = True
+        self._grace = grace
+        if self._execution is not None:
+            self._execution.cancel(grace)
+
+    # --- restoring ---------------------------------------------------------------------------
+
+    def _look_up_again(self) -> Hit | None:
+        """Whoever held the lock may have stored what is wanted."""
+        if self._taint or not self._bench.look_up or not self._task.definition.cache:
+            return None
+        return self._bench.tiers.look_up([self._keyed.key]).get(self._keyed.key)
+
+    def _restore(self, hit: Hit) -> Finished | None:
+        bench, started = self._bench, time.time()
+        recorded_at = time.time_ns()
+        key = self._keyed.key
+        owned = bench.intents.begin(self._task.id, self._spec)
+        try:
+            stamps = restore(
+                bench.files.root,
+                self._spec,
+                hit.result,
+                lambda digests, sink: bench.tiers.fetch(hit, digests, sink),
+                owned=owned,
+                is_tracked=bench.files.is_tracked,
+                is_ignored=bench.is_ignored,
+                staging_dir=os.path.join(bench.state.directory, "staging"),
+                others=self._is_anothers,
+                clean=self._task.definition.clean,
+                on_left=self._name_what_is_left,
+            )
+            log = self._replayed_log(hit)
+        except CacheError as error:
+            bench.tiers.discard(key, hit, str(error))
+            self._reasons = (Reason("cache-damaged", "its cache entry was damaged"),)
+            return None
+        except OutputError as error:
+            bench.bus.warn(f"{self._task.id} was not restored: {error}", self._task.id)
+            self._reasons = (Reason("not-restorable", f"its outputs are in the way: {error}"),)
+            return None
+        if bench.replay(self._task) and log:
+            bench.bus.emit(TaskOutput(self._task.id, log, replayed=True))
+        self._remember(hit.result, stamps, recorded_at, log)
+        bench.intents.settle(self._task.id)
+        return Finished(
+            self._task,
+            "restored",
+            0,
+            self._keyed,
+            outputs_hash(hit.result),
+            stamps,
+            tier=hit.tier.name,
+            stored=True,
+            started=started,
+            duration=time.time() - started,
+            saved=hit.result.duration,
+        )
+
+    def _replayed_log(self, hit: Hit) -> bytes | None:
+        """The log of a hit: always if it is short enough to remember, else if it is shown.
+
+        Raises:
+            CacheError: It is missing or damaged.
+        """
+        digest = hit.result.log
+        if digest.size > INLINE_LOG and not self._bench.replay(self._task):
+            return None
+        if digest.size == 0:
+            return b""
+        log = hit.tier.backend.read_blob(digest)
+        if log is None:
+            raise CacheError("its log is missing")
+        return log
+
+    def _remember(
+        self,
+        result: ActionResult,
+        stamps: Mapping[str, Stamp],
+        recorded_at: int,
+        log: bytes | None,
+        *,
+        stored: bool = True,
+    ) -> None:
+        self._bench.state.remember(
+            self._task.id,
+            TaskMemory(
+                # What was not stored must not be found standing by a later run.
+                key=self._keyed.key if stored else CacheKey(""),
+                outputs=outputs_hash(result),
+                stamps=dict(stamps),
+                recorded_at=recorded_at,
+                boot=self._bench.boot,
+                duration=result.duration,
+                log=log if log is not None and len(log) <= INLINE_LOG else None,
+                log_digest=result.log,
+                parts=result.parts,
+                created=result.started,
+            ),
+        )
+
+    # --- executing ---------------------------------------------------------------------------
+
+    def _execute(self) -> Finished:
+        bench, definition = self._bench, self._task.definition
+        attempts = definition.retries + 1
+        for attempt in range(1, attempts + 1):
+            self._prepare_outputs()
+            log = TaskLog(os.path.join(bench.state.directory, "logs"))
+            started = time.time()
+            bench.bus.emit(
+                TaskStarted(
+                    self._task.id,
+                    self._span,
+                    self._run_span,
+                    attempt,
+                    started,
+                    self._reasons,
+                    self._keyed.key,
+                )
+            )
+            result = self._run_command(log)
+            duration = time.time() - started
+            if result.exit_code == 0 or self._cancelled or attempt == attempts:
+                break
+            log.close()
+            bench.bus.warn(
+                f"{self._task.id} failed with exit code {result.exit_code} in attempt {attempt} "
+                f"of {attempts} and is tried again",
+                self._task.id,
+            )
+        finished = Finished(
+            self._task,
+            "executed",
+            result.exit_code,
+            self._keyed,
+            reasons=self._reasons,
+            started=started,
+            duration=duration,
+            flaky=attempt > 1 and result.exit_code == 0,
+            cancelled=self._cancelled,
+            usage=result.usage,
+            worker=result.worker,
+        )
+        try:
+            if result.exit_code != 0:
+                return replace(finished, tainted=True)
+            return self._keep(finished, log)
+        finally:
+            log.close()
+
+    def _prepare_outputs(self) -> None:
+        """Remove what an earlier attempt or run left, as far as it is the task's own."""
+        bench = self._bench
+        owned = bench.intents.begin(self._task.id, self._spec)
+        if not self._task.definition.clean or not self._spec.patterns:
+            return
+        left = clean(
+            bench.files.root,
+            self._spec,
+            owned=owned,
+            others=self._is_anothers,
+            is_tracked=bench.files.is_tracked,
+            is_ignored=bench.is_ignored,
+        )
+        self._name_what_is_left(left)
+
+    def _is_anothers(self, path: str) -> bool:
+        if self._others is None:
+            self._others = self._bench.state.owned_by_others(self._task.id)
+        return path in self._others
+
+    def _name_what_is_left(self, paths: Sequence[str]) -> None:
+        if not paths:
+            return
+        shown = ", ".join(paths[:NAMED_AT_ONCE])
+        more = f" and {len(paths) - NAMED_AT_ONCE} more" if len(paths) > NAMED_AT_ONCE else ""
+        self._bench.bus.warn(
+            f"{shown}{more} matched the outputs of {self._task.id} and was left alone: no task "
+            "recorded it, and git does not ignore it",
+            self._task.id,
+        )
+
+    def _run_command(self, log: TaskLog) -> ExecutionResult:
+        bench, task = self._bench, self._task
+        definition = task.definition
+        output = _Output(bench.bus, task.id, log)
+        try:
+            request = ExecutionRequest(
+                label=task.id,
+                command=_with_arguments(definition.command or "", task.arguments),
+                directory=os.path.join(bench.files.root, self._package.path),
+                env=bench.environment(task, self._span),
+                timeout=definition.timeout,
+                grace=self._grace,
+                outputs=definition.outputs,
+                claim=Claim(task.id, definition.weight, definition.mutex),
+                interactive=definition.interactive,
+            )
+            self._execution = self._executor().start(request, output)
+            if self._cancelled:
+                self._execution.cancel(self._grace)
+            result = self._execution.wait()
+        except BaoError as error:
+            output.write(f"bao: {error}\n".encode("utf-8", "surrogateescape"))
+            return ExecutionResult(127 if isinstance(error, ExecutionError) else error.exit_code)
+        if result.outcome == "timed-out":
+            bench.bus.warn(
+                f"{task.id} ran into its timeout of {definition.timeout:g} s and was ended", task.id
+            )
+        return result
+
+    # --- storing -----------------------------------------------------------------------------
+
+    def _keep(self, finished: Finished, log: TaskLog) -> Finished:
+        """Collect what the task left; store it, unless something speaks against that."""
+        bench, task = self._bench, self._task
+        try:
+            collected = collect(bench.files.root, self._spec, is_tracked=bench.files.is_tracked)
+        except (OutputError, OSError) as error:
+            bench.bus.warn(f"the outputs of {task.id} could not be collected: {error}", task.id)
+            reason = Reason("outputs-not-collected", f"its outputs could not be collected: {error}")
+            return replace(finished, tainted=True, reasons=(*finished.reasons, reason))
+        for pattern in collected.unmatched:
+            bench.bus.warn(
+                f"the output pattern '{pattern}' of {task.id} matched nothing", task.id
+            )
+        parts = BytesSource(encode_parts(bench.keys.storable(task, self._keyed)))
+        log_digest = log.digest if log.fault is None else digest_bytes(b"")
+        result = ActionResult(
+            task_id=task.id,
+            exit_code=0,
+            log=log_digest,
+            parts=parts.digest,
+            files=collected.files,
+            links=collected.links,
+            directories=collected.directories,
+            started=finished.started,
+            duration=finished.duration,
+            peak_memory=finished.usage.peak_memory,
+        )
+        taint = (*self._taint, *self._what_changed())
+        stored = False
+        if not taint and log.fault is None and not self._why_not_stored():
+            stored = bench.tiers.store(
+                self._keyed.key,
+                result,
+                [*collected.sources, log, parts],
+                replace=bench.replace or self._hit is not None,
+            )
+        short = b"".join(log.chunks()) if log.size <= INLINE_LOG else None
+        self._remember(result, collected.stamps, collected.taken, short, stored=stored)
+        bench.intents.settle(task.id)
+        return replace(
+            finished,
+            outputs=outputs_hash(result),
+            stamps=collected.stamps,
+            tainted=bool(taint),
+            stored=stored,
+            reasons=(*finished.reasons, *taint),
+        )
+
+    def _what_changed(self) -> list[Reason]:
+        reasons = self._bench.check.changes(self._task, self._keyed.inputs)
+        for task_id, stamps in self._upstream_stamps:
+            if not stamps_equal(self._bench.files.root, stamps):
+                text = f"outputs of upstream {task_id} changed while bao ran"
+                reasons.append(Reason("upstream-outputs-changed", text))
+        return reasons
+
+    def _why_not_stored(self) -> str:
+        if not self._task.definition.cache:
+            return "its cache is off"
+        if not self._bench.store:
+            return "storing is off"
+        return self._bench.uncacheable(self._task)
+
+
+class _Output:
+    """Shows a task's output as it comes, and keeps it for the result."""
+
+    def __init__(self, bus: EventBus, task_id: TaskId, log: TaskLog) -> None:
+        self._bus = bus
+        self._id = task_id
+        self._log = log
+
+    def write(self, data: bytes) -> None:
+        self._log.write(data)
+        self._bus.emit(TaskOutput(self._id, data))
+
+
+def _with_arguments(command: Command, arguments: tuple[str, ...]) -> Command:
+    if not arguments:
+        return command
+    if isinstance(command, str):
+        import shlex
+
+        return f"{command} {shlex.join(arguments)}"
+    return (*command, *arguments)

@@ -1,0 +1,93 @@
+"""What was found out once and holds for as long as some files stay as they are."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+Value = TypeVar("Value")
+
+TOO_FRESH = 2_000_000_000
+"""Nanoseconds. A file that changed later than this before it was read may change once more without
+showing it, on file systems that count time coarsely."""
+
+
+class _Entry(Struct, frozen=True):
+    witness: str
+    value: Raw
+
+
+class Memory:
+    """Answers, each with the witness under which it was given, in one small file.
+
+    The file may be lost or damaged at any moment: then everything is found out once more.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._changed = False
+        self._entries: dict[str, _Entry] = {}
+        try:
+            with open(path, "rb") as stream:
+                self._entries = msgspec.json.decode(stream.read(), type=dict[str, _Entry])
+        except (OSError, ValueError, msgspec.MsgspecError):
+            pass
+
+    def recall(self, question: str, witness: str | None, kind: type[Value]) -> Value | None:
+        """The answer to a question, if it was given under the same witness."""
+        entry = self._entries.get(question)
+        if entry is None or witness is None or entry.witness != witness:
+            return None
+        try:
+            return msgspec.json.decode(entry.value, type=kind)
+        except msgspec.MsgspecError:
+            return None
+
+    def remember(self, question: str, witness: str | None, answer: object) -> None:
+        """Keep an answer; without a witness it is not worth keeping."""
+        if witness is None:
+            return
+        try:
+            self._entries[question] = _Entry(witness, Raw(msgspec.json.encode(answer)))
+        except UnicodeEncodeError:
+            return  # the name of a file that is not UTF-8
+        self._changed = True
+
+    def save(self) -> None:
+        """Write what is new; a disk that refuses costs time later and nothing else."""
+        if not self._changed:
+            return
+        temporary = f"{self._path}.{os.getpid()}.tmp"
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            with open(temporary, "wb") as stream:
+                stream.write(msgspec.json.encode(self._entries))
+            os.replace(temporary, self._path)
+        except (OSError, UnicodeEncodeError):
+            return
+        self._changed = False
+
+
+def witness_of(*paths: str) -> str | None:
+    """Text that differs when one of these files is another one, or was written to.
+
+    None where one of them is missing, or changed so recently that it proves nothing.
+    """
+    seen: list[str] = []
+    now = time.time_ns()
+    for path in paths:
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        if now - found.st_ctime_ns < TOO_FRESH:
+            return None
+        seen.append(
+            f"{found.st_dev}:{found.st_ino}:{found.st_mode}:{found.st_size}:"
+            f"{found.st_mtime_ns}:{found.st_ctime_ns}"
+        )
+    return " ".join(seen)

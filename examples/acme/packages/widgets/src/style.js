@@ -1,0 +1,3 @@
+const sheet = document.createElement("style");
+sheet.textContent = acme.styles;
+document.head.append(sheet);

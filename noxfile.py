@@ -1,0 +1,122 @@
+"""What is run to check bao: `nox` runs all of CI, `nox -s tests -- -k graph` some of it.
+
+Every session makes its own environment, with only what it needs, under `.nox/`. The sessions
+`sweeps` and `benchmark` take long and are run by name.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("bao_plugins/*/pyproject.toml"))
+GROUPS = nox.project.load_toml("pyproject.toml")
+TIMEOUT = "--timeout=300"  # seconds a single test may take
+
+
+def _install(session: nox.Session, *plugins: str, group: str | None = None) -> None:
+    """Install bao from the checkout as a user would, with some plugins and a dependency group."""
+    flags: list[str] = []
+    if session.venv_backend == "uv":
+        # Not as editable workspace members, and never from a wheel built of older sources.
+        flags = [
+            "--no-sources",
+            *(f"--reinstall-package={name}" for name in ("bao-core", *plugins)),
+        ]
+    wanted = nox.project.dependency_groups(GROUPS, group) if group else ()
+    session.install(*flags, ".", *(f"./bao_plugins/{name}" for name in plugins), *wanted)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and format."""
+    session.install(*nox.project.dependency_groups(GROUPS, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    _install(session, *PLUGINS, group="types")
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Imports go one way."""
+    _install(session, *PLUGINS, group="layers")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def deps(session: nox.Session) -> None:
+    """Each distribution declares what it imports, and nothing else."""
+    _install(session, *PLUGINS, group="deps")
+    session.run("deptry", "bao_core")
+    for name in PLUGINS:
+        with session.chdir(ROOT / "bao_plugins" / name):
+            session.run("deptry", "src")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, without a warning; the session `tests` executes its tutorial."""
+    _install(session, group="docs")
+    target = ROOT / "docs" / "_build"
+    shutil.rmtree(target, ignore_errors=True)
+    session.run("sphinx-build", "-n", "-W", "-q", "-b", "html", "docs", str(target))
+
+
+@nox.session(venv_backend="none")
+def readme(session: nox.Session) -> None:
+    """The README's first command, in a fresh clone of what is committed."""
+    command = re.findall(r"^```sh\n(.+?)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE)[0]
+    clone = Path(session.create_tmp()) / "clone"
+    shutil.rmtree(clone, ignore_errors=True)
+    session.run("git", "clone", "-q", str(ROOT), str(clone), external=True)
+    with session.chdir(clone):
+        session.run("sh", "-c", command, external=True)
+
+
+def _plugin_session(name: str) -> None:
+    """Define the session that tests a plugin with nothing but core beside it."""
+
+    @nox.session(name="plugin_" + name.removeprefix("bao-").replace("-", "_"))
+    def plugin(session: nox.Session) -> None:
+        _install(session, name, group="test")
+        session.run("pytest", TIMEOUT, f"bao_plugins/{name}/tests", *session.posargs)
+
+
+for _name in PLUGINS:
+    _plugin_session(_name)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, with everything installed."""
+    _install(session, *PLUGINS, group="test")
+    session.run("pytest", "-n", "2", "--dist=worksteal", TIMEOUT, *session.posargs)
+
+
+@nox.session(default=False)
+def sweeps(session: nox.Session) -> None:
+    """All tests, with the sweeps over kill points, damage and random cases at full length."""
+    _install(session, *PLUGINS, group="test")
+    long = {"BAO_SWEEP": "long"}
+    session.run("pytest", "-n", "2", "--timeout=3600", *session.posargs, env=long)
+
+
+@nox.session(default=False)
+def benchmark(session: nox.Session) -> None:
+    """Bao beside other tools; needs npm."""
+    _install(session, *PLUGINS)
+    session.run("python", "benchmarks/run.py", *session.posargs)
