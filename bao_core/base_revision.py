@@ -33,11 +33,13 @@ class Candidate(Struct, frozen=True):
         revisions: Its possible names; the first that exists counts.
         source: Who named it; empty for a guess.
         demanded: The user named it, so that it is an error if it does not exist.
+        worth_fetching: It may be asked for at the remote.
     """
 
     revisions: tuple[str, ...]
     source: str = ""
     demanded: bool = False
+    worth_fetching: bool = True
 
 
 GUESSES = (
@@ -120,7 +122,7 @@ def choose_base(
         if base is not None:
             return base
     guesses = ", ".join(GUESSES)
-    return Base(None, f"there is none of {guesses}; name another base with --since or BAO_BASE")
+    return Base(None, f"there is none of {guesses}; name a base with --since or BAO_BASE")
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:
@@ -159,7 +161,7 @@ class _Chooser:
         for name in usable:
             if commit := self._resolve(name):
                 return name, commit
-        if not self._deepen or not candidate.source:
+        if not self._deepen or not candidate.worth_fetching:
             return None
         for name in usable:
             if git.deepen(self._root, name, self._environ) and (commit := self._resolve(name)):
@@ -210,7 +212,11 @@ def _candidates(
     elif configured_branch:
         yield _branch(configured_branch, "the configured default branch")
     for guess in GUESSES:
-        yield Candidate((guess,))
+        yield Candidate((guess,), worth_fetching=False)
+    # A clone of a single branch has none of them; the remote may.
+    for guess in GUESSES:
+        if guess.startswith("origin/") and guess != "origin/HEAD":
+            yield Candidate((guess,))
 
 
 def _branch(name: str, source: str) -> Candidate:

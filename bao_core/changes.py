@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bao_core import git
-from bao_core.errors import BaoError
+from bao_core.errors import BaoError, GitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,12 +93,16 @@ class GitChanges:
         self, base: str, head: str | None, *, merge_base: bool, worktree: bool
     ) -> list[ChangedFile] | None:
         """See `Changes.files`."""
-        for revision in (base, head or "HEAD"):
-            if git.resolve_commit(self._root, revision, self._environ) is None:
-                return None
-        return git.changed_files(
-            self._root, base, head, merge_base=merge_base, worktree=worktree, environ=self._environ
-        )
+        root, environ = self._root, self._environ
+        try:
+            return git.changed_files(
+                root, base, head, merge_base=merge_base, worktree=worktree, environ=environ
+            )
+        except GitError:
+            revisions = (base, head or "HEAD")
+            if all(git.resolve_commit(root, revision, environ) for revision in revisions):
+                raise
+            return None
 
     def merge_base(self, base: str, head: str) -> str | None:
         """See `Changes.merge_base`."""
@@ -110,12 +114,14 @@ class GitChanges:
         if commit is None:
             return None
         if commit not in self._workspaces:
+            tree = git.RevisionTree(self._root, commit, self._environ)
             try:
-                tree = git.RevisionTree(self._root, commit, self._environ)
                 self._workspaces[commit] = self._load(tree)
             except BaoError:
-                # A manifest that is broken in the past is nobody's mistake now.
+                # A manifest that was broken in the past is nobody's mistake now.
                 self._workspaces[commit] = None
+            finally:
+                tree.close()
         return self._workspaces[commit]
 
     def _chosen(self) -> Base:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = r"[^#^$!\s](?:[^#\r\n]*[^#\s])?"
 _END = r"$(?!\n)"
+_WORDS = ("$default", "^$default", "$root/")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h)"
 _LEAVES = r"(?:/|(?:[\s\S]*/)?\.\.(?:/|$(?!\n)))"
@@ -81,27 +82,27 @@ def _percentage(text: str) -> str | None:
 
 def _name(text: str, what: str) -> str | None:
     if not text:
-        return f"is empty where a {what} must stand"
-    if "#" in text:
-        return f"holds a '#', which separates package and task, where a {what} must stand"
+        return f"lacks its {what} name"
     if not re.search(PATTERNS["task"], text):
-        return f"is no {what}: one starts with none of ^ $ ! and has no space at its ends"
+        return f"has no good {what} name: one starts with none of ^ $ ! and with no space"
     return None
 
 
 def _package(text: str) -> str | None:
-    return _name(text, "package name")
+    return "names a task where a package must stand" if "#" in text else _name(text, "package")
 
 
 def _task(text: str) -> str | None:
-    return _name(text, "task name")
+    if "#" in text:
+        return "names a package; the root's configuration is the place for tasks of others"
+    return _name(text, "task")
 
 
 def _task_key(text: str) -> str | None:
     package, sign, task = text.partition("#")
-    if not sign:
-        return _task(text)
-    return _name(package, "package name") or _name(task, "task name")
+    if "#" in task:
+        return "has a '#' too many"
+    return (_name(package, "package") if sign else None) or _name(task if sign else text, "task")
 
 
 def _reference(text: str) -> str | None:
@@ -111,7 +112,7 @@ def _reference(text: str) -> str | None:
         return _task_key(text)
     if "#" in text:
         return "names a package after '^'; write '^task' or 'package#task'"
-    return _task(text[1:])
+    return _name(text[1:], "task")
 
 
 def _variable(text: str) -> str | None:
@@ -157,16 +158,24 @@ def _rooted(text: str, known: str) -> str | None:
     rest = body.removeprefix("$root/")
     if rest == body:
         return _special(text, known) or check_glob(text)
-    return "has its '!' in the wrong place; write '!$root/…'" if rest[:1] == "!" else check_glob(rest)
+    return (
+        "has its '!' in the wrong place; write '!$root/…'" if rest[:1] == "!" else check_glob(rest)
+    )
 
 
 def _special(text: str, known: str) -> str | None:
     body = text.removeprefix("!")
     if body in {"$default", "^$default"} and body != text:
         return "excludes a default; leave it out instead"
-    if body.startswith(("$", "^")):
-        return f"has no meaning (known: {known}); write '\\{body[0]}' for the character"
-    return None
+    if not body.startswith(("$", "^")):
+        return None
+    from bao_core.near_misses import near_misses
+
+    # Turborepo's words are these in capitals, between dollar signs.
+    word = body.lower().replace("turbo_", "").partition("/")[0]
+    near = near_misses(word, [name for name in _WORDS if f"'{name}" in known])
+    meant = f"did you mean {near[0]}?" if near else f"write '\\{body[0]}' for the character"
+    return f"has no meaning (known: {known}); {meant}"
 
 
 _CHECKS: dict[str, Callable[[str], str | None]] = {

@@ -6,7 +6,6 @@ the text of the file read again to find the line.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -30,6 +29,20 @@ _Record = TypeVar("_Record", bound=Struct)
 
 _MOST_NAMES = 30
 """How many valid names a message lists."""
+
+_SHAPES: dict[type[kinds.Type], tuple[tuple[type, ...], str]] = {
+    kinds.StrType: ((str,), "a text"),
+    kinds.BoolType: ((bool,), "true or false"),
+    kinds.IntType: ((int,), "a whole number"),
+    kinds.FloatType: ((int, float), "a number"),
+    kinds.StructType: ((dict,), "a table"),
+    kinds.DictType: ((dict,), "a table"),
+    kinds.VarTupleType: ((list, tuple), "a list"),
+    kinds.ListType: ((list, tuple), "a list"),
+    # Null is how JSON leaves a key out; bao wants it left out.
+    kinds.NoneType: ((), "nothing"),
+}
+"""The types of decoded values that fit a kind, and what people call it."""
 
 
 class ConfigFile:
@@ -125,24 +138,25 @@ class _Walk:
         if not _accepts(kind, value):
             raise self._mistake(key, f"must be {_describe(kind)}, not {_describe_value(value)}")
         match kind:
-            case kinds.Metadata(type=inner, extra=extra):
-                self.check(inner, value, key)
-                if extra and (complaint := check(extra["kind"], value)):
-                    raise self._mistake(key, f"'{value}' {complaint}")
+            case kinds.Metadata():
+                self.check(kind.type, value, key)
+                self._check_text((kind.extra or {}).get("bao"), value, key)
             case kinds.StructType():
                 self._check_struct(kind, value, key)
             case kinds.DictType():
                 self._check_dict(kind, value, key)
-            case kinds.VarTupleType(item_type=inner) | kinds.ListType(item_type=inner):
-                self._check_list(kind, inner, value, key)
-            case kinds.LiteralType(values=values):
-                self._check_choice([str(v) for v in values], value, key)
+            case kinds.VarTupleType() | kinds.ListType():
+                self._check_list(kind, value, key)
+            case kinds.LiteralType():
+                self._check_choice([str(choice) for choice in kind.values], value, key)
             case kinds.IntType() | kinds.FloatType():
                 self._check_number(kind, value, key)
-            case kinds.StrType(pattern=str() as pattern) if not re.search(pattern, value):
-                raise self._mistake(key, f"'{value}' does not match {pattern}")
             case _:
-                pass
+                pass  # what else a component may ask for is checked when it is converted
+
+    def _check_text(self, kind: str | None, value: Any, key: Key) -> None:
+        if kind is not None and (complaint := check(kind, value)):
+            raise self._mistake(key, f"'{value}' {complaint}")
 
     def _check_struct(self, kind: kinds.StructType, value: Mapping[str, Any], key: Key) -> None:
         fields = {field.encode_name: field for field in kind.fields}
@@ -162,14 +176,10 @@ class _Walk:
             self.check(kind.value_type, item, (*key, name))
 
     def _check_list(
-        self,
-        kind: kinds.VarTupleType | kinds.ListType,
-        inner: kinds.Type,
-        value: Collection[Any],
-        key: Key,
+        self, kind: kinds.VarTupleType | kinds.ListType, value: Collection[Any], key: Key
     ) -> None:
         for index, item in enumerate(value):
-            self.check(inner, item, (*key, index))
+            self.check(kind.item_type, item, (*key, index))
         if kind.min_length is not None and len(value) < kind.min_length:
             raise self._mistake(key, f"must have {kind.min_length} or more entries")
         if kind.max_length is not None and len(value) > kind.max_length:
@@ -210,72 +220,42 @@ def _is_own(record: type) -> bool:
 
 def _accepts(kind: kinds.Type, value: Any) -> bool:
     """Whether a value is of the right type, whatever it holds."""
-    match kind:
-        case kinds.Metadata(type=inner):
-            return _accepts(inner, value)
-        case kinds.UnionType(types=types):
-            return any(_accepts(inner, value) for inner in types)
-        case kinds.StrType():
-            return isinstance(value, str)
-        case kinds.BoolType():
-            return isinstance(value, bool)
-        case kinds.IntType():
-            return isinstance(value, int) and not isinstance(value, bool)
-        case kinds.FloatType():
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case kinds.StructType() | kinds.DictType():
-            return isinstance(value, dict)
-        case kinds.VarTupleType() | kinds.ListType():
-            return isinstance(value, list | tuple)
-        case kinds.LiteralType(values=values):
-            return type(value) in {type(v) for v in values}
-        case kinds.NoneType():
-            # Null is how JSON leaves a key out; bao wants it left out.
-            return False
-        case _:
-            return True
+    if isinstance(kind, kinds.Metadata):
+        return _accepts(kind.type, value)
+    if isinstance(kind, kinds.UnionType):
+        return any(_accepts(inner, value) for inner in kind.types)
+    if isinstance(kind, kinds.LiteralType):
+        return type(value) in {type(choice) for choice in kind.values}
+    types, _ = _SHAPES.get(type(kind), ((object, bool), ""))
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
 
 
 def _describe(kind: kinds.Type) -> str:
-    match kind:
-        case kinds.Metadata(type=inner):
-            return _describe(inner)
-        case kinds.UnionType(types=types):
-            named = [_describe(t) for t in types if not isinstance(t, kinds.NoneType)]
-            return " or ".join(dict.fromkeys(named))
-        case kinds.StrType():
-            return "a text"
-        case kinds.BoolType():
-            return "true or false"
-        case kinds.IntType():
-            return "a whole number"
-        case kinds.FloatType():
-            return "a number"
-        case kinds.VarTupleType(item_type=inner) | kinds.ListType(item_type=inner):
-            plural = _describe(inner).removeprefix("a ").replace(" or a ", "s or ")
-            return f"a list of {plural}s"
-        case kinds.LiteralType(values=values):
-            return _either([str(value) for value in values])
-        case _:
-            return "a table"
+    if isinstance(kind, kinds.Metadata):
+        return _describe(kind.type)
+    if isinstance(kind, kinds.UnionType):
+        named = [_describe(t) for t in kind.types if not isinstance(t, kinds.NoneType)]
+        return " or ".join(dict.fromkeys(named))
+    if isinstance(kind, kinds.LiteralType):
+        return _either([str(value) for value in kind.values])
+    if isinstance(kind, kinds.VarTupleType | kinds.ListType):
+        return (
+            f"a list of {_describe(kind.item_type).removeprefix('a ').replace(' or a ', 's or ')}s"
+        )
+    return _SHAPES.get(type(kind), ((), "something else"))[1]
 
 
 def _describe_value(value: Any) -> str:
-    match value:
-        case None:
-            return "null; leave the key out instead"
-        case bool():
-            return str(value).lower()
-        case str():
-            return f"the text '{value}'" if len(value) <= _MOST_NAMES else "a text"
-        case int() | float():
-            return f"the number {value}"
-        case list() | tuple():
-            return "a list"
-        case dict():
-            return "a table"
-        case _:
-            return "a date or time"
+    if value is None:
+        return "null; leave the key out instead"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"the text '{value}'"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    types = {list: "a list", tuple: "a list", dict: "a table"}
+    return types.get(type(value), "a date or a time")
 
 
 def _either(choices: Collection[str]) -> str:

@@ -115,9 +115,7 @@ def _tiers(
         own = entry.__struct_fields__
         settings = {name: value for name, value in table.items() if name not in own}
         key = format_key((*file.prefix, "cache", index))
-        tiers.append(
-            CacheTable(entry.name, entry.backend, entry.read, entry.write, settings, key)
-        )
+        tiers.append(CacheTable(entry.name, entry.backend, entry.read, entry.write, settings, key))
     return tuple(tiers)
 
 
@@ -235,9 +233,9 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) == len(pairs):
         return table
-    seen: set[str] = set()
+    names = [name for name, _ in pairs]
     doubtful = RepeatedNames(table)
-    doubtful.repeated = next(n for n, _ in pairs if n in seen or seen.add(n))
+    doubtful.repeated = next(name for name in names if names.count(name) > 1)
     return doubtful
 
 

@@ -6,15 +6,16 @@ is not given is None; every text has a kind, which `bao_core.config_checks` know
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from bao_core.config_checks import PATTERNS
 from bao_core.config_model import PluginsTable
 
 
 def _kind(name: str) -> Meta:
-    return Meta(extra={"kind": name})
+    return Meta(extra={"bao": name}, extra_json_schema={"pattern": PATTERNS[name]})
 
 
 Duration = Annotated[str, _kind("duration")]
@@ -196,6 +197,3 @@ class PackageTables(Struct, frozen=True, forbid_unknown_fields=True):
     tags: tuple[Word, ...] = ()
     tasks: dict[TaskName, TaskTable] = field(default_factory=dict)
 
-
-Tables = RootTables | PackageTables
-Raw = dict[str, Any]

@@ -14,8 +14,9 @@ from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 
 from bao_core.digests import CHUNK, blob_id, hash_text
 from bao_core.errors import InputError
-from bao_core.git_listing import is_text
+from bao_core.listed import is_text
 from bao_core.model import Stamp
+from bao_core.walking import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 
 _SECOND = 1_000_000_000
 _CLOCK_LAG = 20_000_000
-"""Nanoseconds by which the clock of file times may lag behind `time.time_ns`: two ticks at 100 Hz."""
+"""Nanoseconds by which the clock of file times may lag behind `time.time_ns`: two slow ticks."""
 
 
 def settled(ctime: int, now: int) -> bool:
@@ -97,7 +98,10 @@ class HashMemo:
         """Remember what was hashed, if its stat will tell it from everything that comes later.
 
         Args:
-            now: A time before the content was read, in nanoseconds since the epoch.
+            path: From the root, or absolute.
+            found: The file's stat when it was read.
+            content: Its blob id.
+            now: A time before it was read, in nanoseconds since the epoch.
         """
         if not settled(found.st_ctime_ns, now) or not is_text(path):
             return
@@ -111,9 +115,7 @@ class HashMemo:
 
 def stamp_from(found: os.stat_result) -> Stamp:
     """The stamp of a file."""
-    return Stamp(
-        found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-    )
+    return Stamp(found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 class Contents:
@@ -244,6 +246,7 @@ class Contents:
         """A link's text, and what stands where it leads.
 
         Args:
+            path: From the root, or absolute.
             seen: Directories that are part of the answer already: links may lead in circles.
         """
         absolute = os.path.join(self._root, path)
@@ -286,50 +289,10 @@ class Contents:
                 hint="leave the link out of the inputs",
             )
         cut = len(prefix) + 1 if prefix else 0
-        texts = []
+        texts: list[str] = []
         for path, identity in files:
             texts += (path[cut:], identity or self._identity(path, seen) or MISSING)
         return f"040000 {hash_text(*texts)}"
-
-
-def walk(
-    root: str,
-    directory: str,
-    *,
-    limit: int | None = None,
-    skip: Callable[[str, str], bool] | None = None,
-) -> list[str]:
-    """Sorted paths of every file and link on disk below a directory, links not followed.
-
-    `.git` is never among them.
-
-    Args:
-        root: The workspace root.
-        directory: From the root, or absolute; so are the results.
-        limit: Stop a little after so many.
-        skip: Called with the absolute path and the name of each directory; true to leave it out.
-    """
-    found: list[str] = []
-    folders = [directory]
-    while folders and (limit is None or len(found) <= limit):
-        folder = folders.pop()
-        prefix = f"{folder}/" if folder else ""
-        try:
-            entries = os.scandir(os.path.join(root, folder))
-        except OSError:
-            continue  # gone, no directory, or not to be read
-        with entries:
-            for entry in entries:
-                name = entry.name
-                if name == ".git":
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if skip is None or not skip(entry.path, name):
-                        folders.append(prefix + name)
-                elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                    found.append(prefix + name)
-    found.sort()
-    return found
 
 
 def _below(root: str, path: str) -> str | None:

@@ -54,7 +54,9 @@ def blob_id(data: bytes, algorithm: str = "sha1") -> str:
         data: The raw content.
         algorithm: The repository's object format, `sha1` or `sha256`.
     """
-    return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    return hashlib.new(
+        algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False
+    ).hexdigest()
 
 
 def blob_id_of_file(path: str, algorithm: str = "sha1") -> str:

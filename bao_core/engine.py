@@ -508,5 +508,6 @@ class Engine:
                 flaky=finished.flaky,
                 peak_memory=finished.usage.peak_memory,
                 worker=finished.worker,
+                cancelled=finished.cancelled,
             )
         )

@@ -75,6 +75,7 @@ class TaskFinished(Struct, frozen=True, tag=True):
         stored: Whether its result is in the cache now.
         tainted: Whether nothing downstream of it may be stored.
         flaky: It failed at first and then succeeded.
+        cancelled: bao ended it because of an interrupt, or because another task failed.
     """
 
     id: TaskId
@@ -93,6 +94,7 @@ class TaskFinished(Struct, frozen=True, tag=True):
     flaky: bool = False
     peak_memory: int = 0
     worker: str = ""
+    cancelled: bool = False
 
 
 class WarningRaised(Struct, frozen=True, tag=True):

@@ -131,6 +131,8 @@ def _parse_core(text: str, core: str) -> Filter:
     if not core:
         raise _wrong(text, "it must hold a name, a {directory} or a [revision]")
     if is_relative_directory(core):
+        if not _is_balanced(core):
+            raise _wrong(text, "a brace in the directory lacks its partner")
         return Filter(directory=core)
     rest, revisions, through = _split_range(text, core)
     name, directory = _split_directory(text, rest)
@@ -185,25 +187,32 @@ def _parse_range(text: str, inside: str) -> RevisionRange:
 
 
 def _split_directory(text: str, rest: str) -> tuple[str, str]:
-    """A name and the inside of `{directory}`; braces within it must be balanced."""
+    """A name and the inside of `{directory}`."""
     start = rest.find("{")
     if start < 0:
         if "}" in rest:
             raise _wrong(text, "'}' without '{'")
         return rest, ""
-    depth = 0
-    for position in range(start, len(rest)):
-        depth += {"{": 1, "}": -1}.get(rest[position], 0)
-        if depth == 0:
-            break
     inside = rest[start + 1 : -1]
-    if depth != 0 or position != len(rest) - 1 or not inside:
+    if not rest.endswith("}") or not inside or not _is_balanced(inside):
         raise _wrong(text, "a directory is written {directory}, after the name and before '['")
     return rest[:start], inside
 
 
+def _is_balanced(directory: str) -> bool:
+    """Whether every brace within a directory has its partner."""
+    depth = 0
+    for sign in directory:
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
 def _wrong(text: str, complaint: str) -> SelectionError:
-    return SelectionError(f"filter '{text}': {complaint}", hint="the reference has a page on filters")
+    return SelectionError(
+        f"filter '{text}': {complaint}", hint="the reference has a page on filters"
+    )
 
 
 # --- what patterns match ---------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""What git knows of history: revisions, merge bases, changed files, what a shallow clone lacks.
+"""What git knows: which files changed, which are ignored, and all that the modules below tell.
 
-The modules that this one puts together: `git_process` runs git, `git_listing` lists a worktree,
-`git_tree` reads revisions.
+`git_process` runs git, `git_listing` lists a worktree, `git_history` knows commits, `git_tree`
+reads the files of one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,18 @@ from stat import S_ISLNK
 from msgspec import Struct
 
 from bao_core.errors import GitError
+from bao_core.git_history import (
+    common_ancestor,
+    current_branch,
+    deepen,
+    head_branches,
+    is_shallow,
+    merge_base,
+    resolve_commit,
+)
 from bao_core.git_listing import GitListing
-from bao_core.git_process import find_toplevel, git_directory, run_git
-from bao_core.git_tree import RevisionTree, main_remote, resolve_commit
+from bao_core.git_process import find_toplevel, run_git
+from bao_core.git_tree import RevisionTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +46,6 @@ __all__ = [
 ]
 
 _RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--relative")
-
-_DEEPEN_STEPS = (50, 200, 1000, 5000)
-"""Commits by which a shallow history is deepened, step by step, before all of it is fetched."""
-
-_FETCH = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
 
 
 class ChangedFile(Struct, frozen=True, order=True, gc=False):
@@ -86,14 +90,14 @@ def changed_files(
     base_commit = _known(root, base, environ)
     head_commit = _known(root, head or "HEAD", environ)
     if merge_base:
-        common = _merge_base(root, base_commit, head_commit, environ)
+        common = common_ancestor(root, base_commit, head_commit, environ)
         if common is None:
+            shallow = is_shallow(root, environ)
             raise GitError(
                 f"'{base}' and '{head or 'HEAD'}' have no common ancestor here",
                 where=root,
-                hint="fetch more history: git fetch --unshallow" if is_shallow(root, environ)
-                else "name another base",
-            )  # fmt: skip
+                hint="run: git fetch --unshallow" if shallow else "name another base",
+            )
         base_commit = common
     found: dict[str, Literal["A", "M", "D"]] = {}
     if worktree:
@@ -195,43 +199,6 @@ def _statuses(fields: list[str]) -> dict[str, Literal["A", "M", "D"]]:
     return found
 
 
-def merge_base(root: str, a: str, b: str, environ: Mapping[str, str]) -> str | None:
-    """The id of the best common ancestor of two revisions; None where there is none here."""
-    first, second = resolve_commit(root, a, environ), resolve_commit(root, b, environ)
-    if first is None or second is None:
-        return None
-    return _merge_base(root, first, second, environ)
-
-
-def _merge_base(root: str, a: str, b: str, environ: Mapping[str, str]) -> str | None:
-    finished = run_git(root, ("merge-base", a, b), environ)
-    if finished.code == 1:
-        return None
-    if finished.code != 0:
-        raise finished.error()
-    return finished.text().split("\n", 1)[0]
-
-
-def is_shallow(root: str, environ: Mapping[str, str]) -> bool:
-    """Whether the history was cut off when it was cloned."""
-    return run_git(root, ("rev-parse", "--is-shallow-repository"), environ).text() == "true\n"
-
-
-def current_branch(root: str, environ: Mapping[str, str]) -> str | None:
-    """The branch that is checked out; None where `HEAD` is detached."""
-    finished = run_git(root, ("symbolic-ref", "--quiet", "--short", "HEAD"), environ)
-    return finished.text().strip() if finished.code == 0 else None
-
-
-def head_branches(root: str, environ: Mapping[str, str]) -> list[str]:
-    """What the remotes call their default branches, such as `origin/main`; `origin`'s first."""
-    finished = run_git(
-        root, ("for-each-ref", "--format=%(symref:lstrip=2)", "refs/remotes/*/HEAD"), environ
-    )
-    found = [line for line in finished.text().split("\n") if line]
-    return sorted(found, key=lambda name: (not name.startswith("origin/"), name))
-
-
 def ignored(root: str, paths: Collection[str], environ: Mapping[str, str]) -> set[str]:
     """Which of these paths git ignores. What it tracks it never ignores.
 
@@ -252,12 +219,12 @@ def ignored(root: str, paths: Collection[str], environ: Mapping[str, str]) -> se
             by_repository.setdefault(toplevel, []).append(path)
     found: set[str] = set()
     for toplevel, here in by_repository.items():
-        physical = {
-            os.path.join(os.path.realpath(os.path.dirname(f"{root}/{path}")),
-                         os.path.basename(path)): path
-            for path in here
-        }  # fmt: skip
-        given = "".join(f"{os.path.relpath(path, toplevel)}\0" for path in physical)
+        physical = {}
+        for path in here:
+            folder, name = os.path.split(f"{root}/{path}")
+            physical[os.path.join(os.path.realpath(folder), name)] = path
+        # "./" keeps a leading colon from being read as magic.
+        given = "".join(f"./{os.path.relpath(path, toplevel)}\0" for path in physical)
         finished = run_git(
             toplevel,
             ("check-ignore", "--stdin", "-z"),
@@ -266,5 +233,5 @@ def ignored(root: str, paths: Collection[str], environ: Mapping[str, str]) -> se
         )
         if finished.code > 1:
             raise finished.error()
-        found.update(physical[os.path.join(toplevel, path)] for path in finished.fields())
+        found.update(physical[os.path.join(toplevel, path[2:])] for path in finished.fields())
     return found

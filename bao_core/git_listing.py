@@ -13,6 +13,7 @@ from bao_core.git_process import (
     git_directory,
     git_environment,
 )
+from bao_core.listed import UNKNOWN, Listed, is_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,107 +22,12 @@ if TYPE_CHECKING:
 
     from bao_core.git_process import Finished
 
-CLAIMED = 0
-"""git names a blob for the file and reports the file as unmodified."""
-
-UNKNOWN = 1
-"""Only the file itself tells what is in it."""
-
 _ATTEMPTS = 3
 """How often git is asked again because its index changed between its answers."""
-
-_FEW = 256
-"""So many paths are put in their places one by one; more are sorted with the rest."""
 
 _ENTRIES = ("ls-files", "-s", "-v", "-z")
 _MODIFIED = ("diff-files", "-z", "--ignore-submodules=all", "--relative")
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
-
-
-class Listed:
-    """The files that git lists in one repository, in columns of equal length.
-
-    Attributes:
-        paths: Relative to the directory that was asked for; sorted after `order`.
-        claims: Mode and blob id by git's index, `100644 <id>`; empty where git claims nothing.
-        states: `CLAIMED` or `UNKNOWN` for each.
-        tracked: 1 for each file in git's index, else 0.
-        absent: Paths in the index where no file is: deleted, or left out of a sparse checkout.
-        hidden: Paths with a mark (assume-unchanged, skip-worktree) that keeps git from looking at
-            what is there on disk, or from missing it.
-        nested: Directories that hold a repository or a submodule of their own, not looked into.
-        foreign: Those of `nested` that are no submodules.
-        unlisted: Directories that git does not look into and that are no repositories either.
-        index_id: Changes whenever the index does; empty where it kept changing.
-        algorithm: The repository's object format, `sha1` or `sha256`.
-    """
-
-    __slots__ = (
-        "_ordered", "absent", "algorithm", "claims", "foreign", "hidden", "index_id", "nested",
-        "paths", "states", "tracked", "unlisted",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-        self.claims: list[str] = []
-        self.states = bytearray()
-        self.tracked = bytearray()
-        self.absent: set[str] = set()
-        self.hidden: list[str] = []
-        self.nested: list[str] = []
-        self.foreign: list[str] = []
-        self.unlisted: list[str] = []
-        self.index_id = ""
-        self.algorithm = "sha1"
-        self._ordered = 0
-
-    def add(self, path: str, *, tracked: bool) -> None:
-        """Append a file of which git knows no more than the name."""
-        self.paths.append(path)
-        self.claims.append("")
-        self.states.append(UNKNOWN)
-        self.tracked.append(tracked)
-
-    def drop(self, paths: set[str]) -> None:
-        """Take files out, all of which are in order."""
-        kept = [index for index, path in enumerate(self.paths) if path not in paths]
-        self._ordered -= len(self.paths) - len(kept)
-        self._take(kept)
-
-    def extend(self, other: Listed, directory: str) -> None:
-        """Append what was listed for a directory below this one."""
-        self.paths += [f"{directory}/{path}" for path in other.paths]
-        self.claims += other.claims
-        self.states += other.states
-        self.tracked += other.tracked
-        self.absent.update(f"{directory}/{path}" for path in other.absent)
-
-    def order(self) -> None:
-        """Sort by path what was appended since."""
-        late = self.paths[self._ordered :]
-        if self._ordered and len(late) <= _FEW:
-            self._insert(late)
-        elif self.paths != sorted(self.paths):
-            self._take(sorted(range(len(self.paths)), key=self.paths.__getitem__))
-        self._ordered = len(self.paths)
-
-    def _take(self, order: list[int]) -> None:
-        self.paths = [self.paths[index] for index in order]
-        self.claims = [self.claims[index] for index in order]
-        self.states = bytearray(self.states[index] for index in order)
-        self.tracked = bytearray(self.tracked[index] for index in order)
-
-    def _insert(self, late: list[str]) -> None:
-        start = self._ordered
-        columns = (self.claims, self.states, self.tracked)
-        moved = [[column[index] for column in columns] for index in range(start, start + len(late))]
-        del self.paths[start:], self.claims[start:], self.states[start:], self.tracked[start:]
-        for path, (claim, state, tracked) in zip(late, moved, strict=True):
-            index = bisect_left(self.paths, path)
-            self.paths.insert(index, path)
-            self.claims.insert(index, claim)
-            self.states.insert(index, state)
-            self.tracked.insert(index, tracked)
 
 
 class GitListing:
@@ -232,7 +138,7 @@ class _EntryReader:
         self.listed = Listed()
 
     def read(self, finished: Finished) -> None:
-        """Read lines of the form `H 100644 <blob id> 0\\t<path>`."""
+        """Read lines of a tag, mode, blob id, stage and path: `H 100644 <id> 0`, tab, path."""
         lines = finished.fields()
         if not lines:
             return
@@ -248,27 +154,31 @@ class _EntryReader:
             set_aside = set(unusual).difference(links)
             lines = [line for line in lines if line not in set_aside]
             for line in set_aside:
-                if line.startswith("160000", 2):
-                    self._gitlinks.append(line[start:])
-                else:
-                    self._doubtful.add(line[start:])
-                    if line[0] in "hms":
-                        self._assumed.append(line[start:])
-                    elif line[0] == "S":
-                        self._skipped.append(line[start:])
+                self._set_aside(line, line[start:])
         listed.paths = [line[start:] for line in lines]
         listed.claims = [line[2:end] for line in lines]
-        # What a link points to is nothing that git knows.
-        listed.states = (
-            bytearray(line.startswith("H 120") for line in lines) if links else bytearray(len(lines))
-        )
+        listed.states = bytearray(len(lines))
+        if links:
+            # What a link points to is nothing that git knows.
+            listed.states = bytearray(line.startswith("H 120") for line in lines)
         if not finished.output.isascii():
             # A name that is not UTF-8 cannot be stored, so what was found out about it neither.
-            for index, path in enumerate(listed.paths):
-                if not is_text(path):
-                    listed.states[index] = UNKNOWN
+            listed.states = bytearray(
+                state or not is_text(path)
+                for state, path in zip(listed.states, listed.paths, strict=True)
+            )
         listed.tracked = bytearray([1]) * len(lines)
         listed.order()
+
+    def _set_aside(self, line: str, path: str) -> None:
+        if line.startswith("160000", 2):
+            self._gitlinks.append(path)
+            return
+        self._doubtful.add(path)
+        if line[0].islower():
+            self._assumed.append(path)
+        elif line[0] == "S":
+            self._skipped.append(path)
 
     def settle(self, modified: Iterable[str]) -> None:
         """Look at what may be modified, or not there at all, and at the gitlinks."""
@@ -336,16 +246,11 @@ class _Folders:
 def index_id(path: str) -> str:
     """A text that changes whenever the index file at `path` does."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - pathlib costs an import
+        found = os.stat(path)
     except OSError:
         return "none"
     # Every writer of an index renames a new file into its place.
     return f"{found.st_mtime_ns:x}.{found.st_ctime_ns:x}.{found.st_size:x}.{found.st_ino:x}"
-
-
-def is_text(path: str) -> bool:
-    """Whether a path is valid UTF-8, without which it cannot be stored."""
-    return path.isascii() or not any("\udc80" <= char <= "\udcff" for char in path)
 
 
 def _is_content(path: str) -> bool:

@@ -97,7 +97,7 @@ class GitProcess:
 
     __slots__ = ("_complaint", "_output", "arguments", "pid", "root")
 
-    def __init__(  # noqa: D107 - see `start`
+    def __init__(
         self, root: str, arguments: Sequence[str], *, pid: int, output: int, complaint: int
     ) -> None:
         self.root = root
@@ -245,7 +245,7 @@ def find_git(environ: Mapping[str, str]) -> str | None:
     """The git that the user's PATH leads to."""
     for directory in environ.get("PATH", os.defpath).split(os.pathsep):
         program = f"{directory or '.'}/git"
-        if os.access(program, os.X_OK) and os.path.isfile(program):  # noqa: PTH113
+        if os.access(program, os.X_OK) and os.path.isfile(program):
             return program
     return None
 
@@ -272,7 +272,7 @@ def find_toplevel(directory: str) -> str | None:
     while True:
         if git_directory(place) is not None:
             return place
-        parent = os.path.dirname(place)  # noqa: PTH120 - pathlib costs an import
+        parent = os.path.dirname(place)
         if parent == place:
             return None
         place = parent
@@ -284,16 +284,16 @@ def git_directory(toplevel: str) -> str | None:
     `.git` is a directory, or a file that names one: in a linked worktree and in a submodule.
     """
     path = f"{toplevel}/.git"
-    if os.path.lexists(f"{path}/HEAD") and os.path.isdir(f"{path}/objects"):  # noqa: PTH112
+    if os.path.lexists(f"{path}/HEAD") and os.path.isdir(f"{path}/objects"):
         return path
     try:
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - pathlib costs an import
+        with open(path, "rb", buffering=0) as stream:
             text = os.fsdecode(stream.read(4096))
     except OSError:
         return None
     if not text.startswith("gitdir:"):
         return None
-    return os.path.join(toplevel, text.removeprefix("gitdir:").strip())  # noqa: PTH118
+    return os.path.join(toplevel, text.removeprefix("gitdir:").strip())
 
 
 def _spawn(
@@ -321,12 +321,12 @@ def _no_git() -> GitError:
 
 def _anonymous_file() -> int:
     """A file without a name, in memory where the system can."""
-    if sys.platform == "linux":
+    if hasattr(os, "memfd_create"):
         return os.memfd_create("git")
     from tempfile import mkstemp
 
     fd, path = mkstemp(prefix="bao-git-")
-    os.unlink(path)  # noqa: PTH108 - pathlib costs an import
+    os.unlink(path)
     return fd
 
 

@@ -1,10 +1,11 @@
-"""Revisions: what their names mean, and their files without a checkout."""
+"""The files of a git revision, without a checkout."""
 
 from __future__ import annotations
 
 import os
 
 from bao_core.errors import GitError
+from bao_core.git_history import resolve_commit
 from bao_core.git_process import GitPipe, run_git
 from bao_core.model import FileTree
 
@@ -14,28 +15,6 @@ if TYPE_CHECKING:
 
 _MOST_LINKS = 40
 """So many links are followed in one path, as the kernel does."""
-
-
-def resolve_commit(root: str, rev: str, environ: Mapping[str, str]) -> str | None:
-    """The full id of the commit that a revision names; None where there is none.
-
-    A name that only a remote knows as a branch means that branch, as for `git checkout`.
-    """
-    if not rev or rev.startswith("-"):
-        return None
-    for name in (rev, f"refs/remotes/{main_remote(root, environ)}/{rev}"):
-        found = run_git(root, ("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"), environ)
-        if found.code == 0:
-            return found.text().strip()
-        if found.no_repository:
-            return None
-    return None
-
-
-def main_remote(root: str, environ: Mapping[str, str]) -> str:
-    """The remote that is meant where none is named: `origin`, else the first."""
-    remotes = run_git(root, ("remote",), environ).text().split()
-    return "origin" if "origin" in remotes or not remotes else remotes[0]
 
 
 class RevisionTree(FileTree):

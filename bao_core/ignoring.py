@@ -31,17 +31,12 @@ class IgnoredPaths:
         paths = list(paths)
         with self._lock:
             asked = {
-                place
-                for path in paths
-                for place in _with_folders(path)
-                if place not in self._known
+                place for path in paths for place in _with_folders(path) if place not in self._known
             }
             if asked:
                 ignored = git.ignored(self._root, sorted(asked), self._environ)
                 self._known.update((place, place in ignored) for place in asked)
-            return {
-                path for path in paths if any(self._known[p] for p in _with_folders(path))
-            }
+            return {path for path in paths if any(self._known[p] for p in _with_folders(path))}
 
 
 def _with_folders(path: str) -> list[str]:

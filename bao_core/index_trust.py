@@ -32,6 +32,10 @@ _MANY = 1000
 """So many exceptions are always worth listing; more only as long as they are fewer than half."""
 
 
+_FEW = 16
+"""For so many lookups, searching the text is cheaper than taking it apart."""
+
+
 class IndexTrust:
     """What is known of the claims of one state of the index.
 
@@ -42,7 +46,16 @@ class IndexTrust:
         exceptions: Paths whose claims are false, or not checked.
     """
 
-    __slots__ = ("_fingerprints", "_index_id", "_known", "_memo", "_seen", "complete", "exceptions")
+    __slots__ = (
+        "_fingerprints",
+        "_index_id",
+        "_known",
+        "_lookups",
+        "_memo",
+        "_seen",
+        "complete",
+        "exceptions",
+    )
 
     def __init__(self, memo: HashMemo, index_id: str) -> None:
         self._memo = memo
@@ -55,6 +68,7 @@ class IndexTrust:
         if self.complete and exceptions:
             self.exceptions = exceptions.split("\0")
         self._known: set[str] | None = None
+        self._lookups = 0
         self._seen: set[str] = set()
 
     @property
@@ -64,19 +78,25 @@ class IndexTrust:
 
     def confirms(self, claim: str, found: os.stat_result) -> bool:
         """Whether this claim about a file with this stat was checked before."""
-        if self._known is None:
-            self._known = set(self._fingerprints.split(" "))
         fingerprint = _fingerprint(claim, found)
-        if fingerprint in self._known:
+        self._lookups += 1
+        if self._lookups <= _FEW:
+            known = f" {fingerprint} " in f" {self._fingerprints} "
+        else:
+            if self._known is None:
+                self._known = set(self._fingerprints.split(" "))
+            known = fingerprint in self._known
+        if known:
             self._seen.add(fingerprint)
-            return True
-        return False
+        return known
 
     def confirm(self, claim: str, found: os.stat_result, *, now: int) -> bool:
         """Take note that a claim is true, if that will stay so.
 
         Args:
-            now: A time before the content was read, in nanoseconds since the epoch.
+            claim: Mode and blob id by the index.
+            found: The file's stat when it was read.
+            now: A time before it was read, in nanoseconds since the epoch.
 
         Returns:
             False for a file so young that another change might not show.
@@ -94,7 +114,7 @@ class IndexTrust:
             files: How many claims there are.
             all_seen: Whether every claim was looked at, so that what was not seen is history.
         """
-        if not self._seen and not all_seen:
+        if not self._seen and (self.complete or not all_seen):
             return
         index_id = self._index_id
         if len(exceptions) > max(_MANY, files // 2):

@@ -150,4 +150,3 @@ class InputCheck:
             Reason("dependency-changed", f"{path} of dependency {name} changed while bao ran")
             for path in changed
         ]
-

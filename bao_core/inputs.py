@@ -117,7 +117,9 @@ class InputResolver:
         identities = [self._identity(path) for path in paths]
         negated = tuple(f"!{pattern}" for pattern in rules.negative)
         explicit = resolve_patterns(package.path, (*rules.positive, *negated))
-        everything = (f"{ROOT_PREFIX}{package.path}/**".replace("//", "/"),) if rules.default else ()
+        everything = (
+            (f"{ROOT_PREFIX}{package.path}/**".replace("//", "/"),) if rules.default else ()
+        )
         globs = resolve_patterns(package.path, (*everything, *rules.positive, *negated))
         return InputSet(paths, identities, dependencies, globs, explicit)
 
@@ -162,9 +164,7 @@ class InputResolver:
             found = os.lstat(absolute)
         except OSError:
             return ()
-        stamp = Stamp(
-            found.st_mode, 0, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-        )
+        stamp = Stamp(found.st_mode, 0, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
         memory = self._state.memory.dot_env
         known = memory.get(directory)
         if known is not None and known[0] == stamp and stamp.ctime < known[1]:
@@ -271,9 +271,7 @@ def rules_literals(package: Package, rules: InputRules) -> Collection[str]:
     return literals
 
 
-def _output_globs(
-    graph: TaskGraph, workspace: Workspace
-) -> list[tuple[str, TaskId, Globs]]:
+def _output_globs(graph: TaskGraph, workspace: Workspace) -> list[tuple[str, TaskId, Globs]]:
     return [
         (
             workspace.packages[task.package].path,
@@ -348,7 +346,9 @@ def root_files(files: WorktreeFiles) -> list[str]:
     ]
 
 
-VERSION_FILES = frozenset({".nvmrc", ".python-version", ".tool-versions", "mise.toml", ".node-version"})
+VERSION_FILES = frozenset(
+    {".nvmrc", ".python-version", ".tool-versions", "mise.toml", ".node-version"}
+)
 _PROSE_SUFFIXES = (".md", ".mdx", ".rst", ".adoc")
 _PROSE_NAMES = (
     "license", "licence", "copying", "notice", "authors", "codeowners", "contributing",
@@ -366,8 +366,6 @@ def is_default_global(path: str, lock_files: Collection[str]) -> bool:
     return not lower.endswith(_PROSE_SUFFIXES) and stem not in _PROSE_NAMES
 
 
-def named_identities(
-    files: WorktreeFiles, paths: Collection[str]
-) -> Mapping[str, str]:
+def named_identities(files: WorktreeFiles, paths: Collection[str]) -> Mapping[str, str]:
     """Content identities by path."""
     return {path: files.identity_of(path) or "missing" for path in paths}

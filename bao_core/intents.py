@@ -1,59 +1,97 @@
-"""Who owns what stands at an output path: what a task may delete or overwrite, and what not."""
+"""What is remembered of a task's outputs while they change.
+
+A task owns what its stamps record. While it runs or is restored, an intent on disk says which
+matches of its outputs were there before and are not its own: if bao dies in between, everything
+else that matches is the task's, half-written or not.
+"""
 
 from __future__ import annotations
 
+import os
+
+from blake3 import blake3
+from msgspec import Struct
+from msgspec.msgpack import Decoder
+
+from bao_core.outputs import list_outputs
+from bao_core.state import escape_path, read_checked, unescape_path, write_checked
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
+
+    from bao_core.model import TaskId
+    from bao_core.outputs import OutputSpec
+    from bao_core.state import WorkspaceState
 
 
-class Ownership:
-    """The rules of DESIGN section 5, "Who owns an output", for one task.
+class Intent(Struct, frozen=True, array_like=True):
+    """Written before a task's outputs change, removed once they are recorded.
 
-    A tracked file is always an input. Of the rest a task may delete what its own stamps record
-    and what git ignores, unless another task recorded it.
-
-    Args:
-        owned: Paths that this task's stamps record.
-        others: Whether another task recorded a path as its output.
-        is_tracked: Whether git tracks a path.
-        is_ignored: Whether git ignores a path; asked only about files and links that exist, are
-            not tracked, and that nobody recorded.
+    Attributes:
+        owned: Paths that the task owned before.
+        spared: Paths that match its outputs and are not its own.
     """
 
-    __slots__ = ("_ignored", "_is_ignored", "_others", "_owned", "is_tracked")
+    owned: tuple[str, ...]
+    spared: tuple[str, ...]
+
+
+class OutputIntents:
+    """The intents of one workspace."""
 
     def __init__(
-        self,
-        owned: Collection[str],
-        *,
-        is_tracked: Callable[[str], bool],
-        is_ignored: Callable[[str], bool],
-        others: Callable[[str], bool] | None = None,
+        self, root: str, state: WorkspaceState, is_tracked: Callable[[str], bool]
     ) -> None:
-        self._owned = frozenset(owned)
-        self._others = others or _nobody
-        self.is_tracked = is_tracked
-        self._is_ignored = is_ignored
-        self._ignored: dict[str, bool] = {}
+        self._root = root
+        self._is_tracked = is_tracked
+        self._state = state
+        self._directory = os.path.join(state.directory, "intents")
+        self._settled: list[str] = []
+        try:
+            self._interrupted = frozenset(os.listdir(self._directory))
+        except OSError:
+            self._interrupted = frozenset()
 
-    def may_remove(self, path: str) -> bool:
-        """Whether the task may delete a file or link."""
-        if self.is_tracked(path) or self._others(path):
-            return False
-        if path in self._owned:
-            return True
-        known = self._ignored.get(path)
-        if known is None:
-            known = self._ignored[path] = self._is_ignored(path)
-        return known
+    def begin(self, task_id: TaskId, spec: OutputSpec) -> set[str]:
+        """Say that a task's outputs are about to change; the paths that it owns now."""
+        if not spec.patterns:
+            return set()
+        present = list_outputs(self._root, spec, is_tracked=self._is_tracked)
+        owned = self._owned(task_id, present)
+        spared = [path for path in present if path not in owned]
+        self._state.forget(task_id)
+        intent = Intent(
+            tuple(escape_path(path) for path in sorted(owned)),
+            tuple(escape_path(path) for path in spared),
+        )
+        write_checked(self._path(task_id), intent)
+        return owned
 
-    def may_drop(self, directory: str) -> bool:
-        """Whether the task may delete a directory that is empty: git keeps none, so anybody's
-        but another task's."""
-        return not self._others(directory)
+    def settle(self, task_id: TaskId) -> None:
+        """Its outputs are recorded; the intent goes once the record is on disk."""
+        self._settled.append(self._path(task_id))
 
+    def saved(self) -> None:
+        """The record is on disk."""
+        for path in self._settled:
+            try:
+                os.unlink(path)
+            except OSError:
+                continue
+        self._settled.clear()
 
-def _nobody(path: str) -> bool:
-    del path
-    return False
+    def _owned(self, task_id: TaskId, present: list[str]) -> set[str]:
+        memory = self._state.task(task_id)
+        owned = set(memory.stamps) if memory is not None else set()
+        if os.path.basename(self._path(task_id)) in self._interrupted:
+            intent = read_checked(self._path(task_id), Decoder(Intent))
+            if intent is not None:
+                spared = {unescape_path(path) for path in intent.spared}
+                owned.update(unescape_path(path) for path in intent.owned)
+                owned.update(path for path in present if path not in spared)
+        return owned
+
+    def _path(self, task_id: TaskId) -> str:
+        name = blake3(task_id.encode("utf-8", "surrogateescape")).hexdigest(length=10)
+        return os.path.join(self._directory, name)

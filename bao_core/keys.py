@@ -98,7 +98,15 @@ def explain_difference(old: StoredParts, new: StoredParts) -> list[Reason]:
     return sorted(unique, key=lambda reason: (unique[reason], reason.text))
 
 
-_RANKS = {"command": 0, "arguments": 0, "input": 1, "manifest": 1, "lock": 2, "env": 3, "upstream": 6}
+_RANKS = {
+    "command": 0,
+    "arguments": 0,
+    "input": 1,
+    "manifest": 1,
+    "lock": 2,
+    "env": 3,
+    "upstream": 6,
+}
 
 
 def _describe(family: str, rest: str, before: str | None, after: str | None) -> Reason:
@@ -127,9 +135,7 @@ def _from_to(what: str, before: str | None, after: str | None) -> str:
     return f"{what} changed: {before} → {after}"
 
 
-def _lock_changes(
-    word: str, before: tuple[str, ...], after: tuple[str, ...]
-) -> Iterable[Reason]:
+def _lock_changes(word: str, before: tuple[str, ...], after: tuple[str, ...]) -> Iterable[Reason]:
     old, new = _versions(before), _versions(after)
     changes = [
         Reason(

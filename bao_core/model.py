@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 TaskId = NewType("TaskId", str)
 """`package#task`; the root's is `//#task`."""
@@ -154,6 +154,25 @@ class FileTree(ABC):
         """Sorted paths of all files with one of these last names that are tracked, or untracked
         and not ignored (without git: outside of hidden directories, `node_modules` and virtual
         environments)."""
+
+    def directories(self, start: str, enter: Callable[[str], bool]) -> Iterator[str]:
+        """A directory and those below it, ignored ones too, each before what it holds.
+
+        Args:
+            start: Where to begin; given back whether it is there or not.
+            enter: Whether to look into a directory, given its path.
+        """
+        waiting = [start]
+        while waiting:
+            directory = waiting.pop()
+            yield directory
+            if not enter(directory):
+                continue
+            above = f"/{directory}/" if directory else "/"
+            for name, is_directory in self.entries(directory).items():
+                # A name that recurs this often shows a link that leads back up.
+                if is_directory and above.count(f"/{name}/") < 5:  # noqa: PLR2004
+                    waiting.append(f"{above[1:]}{name}")
 
 
 # --- tasks -----------------------------------------------------------------------------------

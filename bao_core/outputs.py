@@ -22,6 +22,7 @@ __all__ = [
     "OutputSpec",
     "clean",
     "collect",
+    "copy_contents",
     "find_overlaps",
     "list_outputs",
     "overlap",
@@ -213,6 +214,25 @@ def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
     from bao_core import output_swap
 
     return output_swap.recover(root, staging_dir, task_id)
+
+
+def copy_contents(source: int, target: int) -> Digest:
+    """Fill an empty file with the content of another, by reflink where the file system can.
+
+    Args:
+        source: A descriptor to read.
+        target: A descriptor to read and write.
+
+    Returns:
+        The digest of what arrived.
+
+    Raises:
+        OSError: Reading or writing fails.
+    """
+    from bao_core import cloning
+
+    cloning.copy_contents(source, target)
+    return cloning.digest_descriptor(target)
 
 
 def _ownership(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -22,6 +23,17 @@ HOOKS = (
     "bao_workspace_providers",
 )
 """Every hook, sorted."""
+
+_INTERFACES = {
+    "bao_cache_backends": ("cache", ("CacheBackend", "ObjectStore")),
+    "bao_event_sinks": ("events", ("EventSink",)),
+    "bao_executors": ("executor", ("Executor",)),
+    "bao_gates": ("gate", ("Gate",)),
+    "bao_key_contributors": ("keys", ("KeyContributor",)),
+    "bao_schedulers": ("scheduler", ("Scheduler",)),
+    "bao_workspace_providers": ("workspace", ("WorkspaceProvider",)),
+}
+"""The module in `interfaces` that each hook is about, and the classes it may offer."""
 
 RESERVED_COMMANDS = frozenset(
     ("cache", "completion", "config", "graph", "help", "ls", "plugins", "run", "why")
@@ -45,55 +57,39 @@ def offer_complaint(hook: str, offer: Any) -> str | None:
     """What is wrong with one offer; None where it is right."""
     if hook == "bao_commands":
         return _command_complaint(offer)
-    bases = _bases(hook)
+    complaint = _class_complaint(offer, _bases(hook))
+    if complaint is None and hook == "bao_workspace_providers":
+        return _provider_complaint(offer)
+    return complaint
+
+
+def _bases(hook: str) -> tuple[type, ...]:
+    """The classes of which an offer must be one; imported for the hook that is asked, only."""
+    from importlib import import_module
+
+    module, names = _INTERFACES[hook]
+    interface = import_module(f"bao_core.interfaces.{module}")
+    return tuple(getattr(interface, name) for name in names)
+
+
+def _class_complaint(offer: Any, bases: tuple[type, ...]) -> str | None:
     wanted = " or ".join(base.__name__ for base in bases)
     if not isinstance(offer, type):
         return f"offered {_described(offer)} instead of a class of {wanted}"
     if not issubclass(offer, bases):
         return f"offered the class {offer.__name__}, which is no {wanted}"
+    return _component_complaint(offer)
+
+
+def _component_complaint(offer: Any) -> str | None:
     name = getattr(offer, "name", None)
     if not isinstance(name, str) or not name:
         return f"offered the class {offer.__name__}, whose 'name' is no text"
-    settings = getattr(offer, "Settings", None)
-    if not (isinstance(settings, type) and issubclass(settings, Struct)):
+    if not (isinstance(offer.Settings, type) and issubclass(offer.Settings, Struct)):
         return f"offered '{name}', whose 'Settings' is no msgspec Struct"
-    if missing := sorted(getattr(offer, "__abstractmethods__", ())):
+    if missing := sorted(offer.__abstractmethods__):
         return f"offered '{name}', which lacks {', '.join(missing)}"
-    return _provider_complaint(offer) if hook == "bao_workspace_providers" else None
-
-
-def _bases(hook: str) -> tuple[type, ...]:
-    """The classes of which an offer must be one; imported for the hook that is asked, only."""
-    match hook:
-        case "bao_cache_backends":
-            from bao_core.interfaces.cache import CacheBackend, ObjectStore
-
-            return CacheBackend, ObjectStore
-        case "bao_event_sinks":
-            from bao_core.interfaces.events import EventSink
-
-            return (EventSink,)
-        case "bao_executors":
-            from bao_core.interfaces.executor import Executor
-
-            return (Executor,)
-        case "bao_gates":
-            from bao_core.interfaces.gate import Gate
-
-            return (Gate,)
-        case "bao_key_contributors":
-            from bao_core.interfaces.keys import KeyContributor
-
-            return (KeyContributor,)
-        case "bao_schedulers":
-            from bao_core.interfaces.scheduler import Scheduler
-
-            return (Scheduler,)
-        case "bao_workspace_providers":
-            from bao_core.interfaces.workspace import WorkspaceProvider
-
-            return (WorkspaceProvider,)
-    raise ValueError(hook)
+    return None
 
 
 def _provider_complaint(provider: Any) -> str | None:
@@ -101,8 +97,8 @@ def _provider_complaint(provider: Any) -> str | None:
     if not _are_file_names(getattr(provider, "manifests", None)):
         return f"offered '{name}', whose 'manifests' is no set of file names"
     markers = provider.root_markers
-    if not isinstance(markers, dict) or not _are_file_names(frozenset(markers)):
-        return f"offered '{name}', whose 'root_markers' is no dict of file names"
+    if not isinstance(markers, Mapping) or not _are_file_names(frozenset(markers)):
+        return f"offered '{name}', whose 'root_markers' is no mapping of file names"
     for file, pattern in markers.items():
         try:
             re.compile(pattern)
@@ -124,15 +120,17 @@ def _command_complaint(offer: object) -> str | None:
 
     if not isinstance(offer, CommandSpec):
         return f"offered {_described(offer)} instead of a CommandSpec"
-    for text in (offer.name, offer.help, offer.target):
-        if not isinstance(text, str):
-            return f"offered the command {offer.name!r}, whose fields are not all texts"
+    fields: tuple[Any, ...] = (offer.name, offer.help, offer.target)
+    if not all(isinstance(text, str) for text in fields):
+        return f"offered the command {offer.name!r}, whose fields are not all texts"
     if re.fullmatch(r"[a-z][a-z0-9-]*", offer.name) is None:
         return f"offered the command {offer.name!r}, which is no lower-case word"
     if offer.name in RESERVED_COMMANDS:
         return f"offered the command '{offer.name}', which is bao's own"
     if re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", offer.target) is None:
-        return f"offered the command '{offer.name}', whose target is not 'module:name': {offer.target}"
+        return (
+            f"offered the command '{offer.name}', whose target is not 'module:name': {offer.target}"
+        )
     return None
 
 

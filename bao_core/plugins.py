@@ -159,8 +159,8 @@ class PluginHost:
         """Files that mark a workspace root.
 
         Each comes with the regular expressions of which its content must match one; an empty
-        expression matches any content. A provider that broke since it was last asked still marks its roots, so that the root does
-        not move because of that.
+        expression matches any content. A provider that broke since it was last asked still marks
+        its roots, so that the root does not move because of that.
         """
         marks: dict[str, set[str]] = {}
         for plugin in self._known():

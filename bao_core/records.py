@@ -7,7 +7,6 @@ from msgspec import UNSET, Struct, UnsetType, field
 from bao_core.model import Reason
 
 
-
 class TaskRecord(Struct, kw_only=True):
     """One task, as it is planned or as it ended.
 

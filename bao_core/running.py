@@ -164,14 +164,14 @@ class Run:
         from bao_core.records import Summary
 
         records = summary_records(graph, finished, bench, self._session.external)
-        summary = Summary(
-            exit_code=code, start=began, duration=time.time() - began, tasks=records
-        )
+        summary = Summary(exit_code=code, start=began, duration=time.time() - began, tasks=records)
         try:
             with open(path, "wb") as file:
                 file.write(format(encode(summary), indent=2) + b"\n")
         except OSError as error:
-            raise UsageError(f"the summary could not be written: {error.strerror}", where=path) from error
+            raise UsageError(
+                f"the summary could not be written: {error.strerror}", where=path
+            ) from error
 
     def _tidy(self, finished: Mapping[TaskId, Finished]) -> None:
         """Give eviction its moment, once something was added."""

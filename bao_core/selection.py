@@ -20,8 +20,9 @@ from bao_core.filters import (
     parse_filter,
     resolve_directory,
 )
+from bao_core.glob_syntax import check_glob
 from bao_core.model import Reason, SelectedPackage
-from bao_core.near_misses import advice
+from bao_core.near_misses import advice, near_misses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,15 +222,17 @@ class _Selector:
 
     def _matched(self, text: str, parsed: Filter) -> set[str]:
         """The packages that name, tag and directory of a filter stand for."""
-        matched = set(self._packages)
+        parts = []
         if parsed.name:
-            matched &= self._named(text, parsed.name)
+            parts.append(self._named(text, parsed.name))
         if parsed.tag:
-            matched &= self._tagged(text, parsed.tag)
+            parts.append(self._tagged(text, parsed.tag))
         if parsed.directory:
-            matched &= self._in_directory(text, parsed.directory)
-        if not matched:
-            self._nothing(text, "no package has that name and lies in that directory", None)
+            parts.append(self._in_directory(text, parsed.directory))
+        matched = set(self._packages).intersection(*parts)
+        if not matched and all(parts):
+            complaint = "no package has that name and lies in that directory"
+            self._nothing(text, complaint, None, pattern=True)
         return matched
 
     def _named(self, text: str, name: str) -> set[str]:
@@ -259,6 +262,8 @@ class _Selector:
         path = resolve_directory(directory, self._cwd)
         if path is None:
             raise SelectionError(f"filter '{text}': '{directory}' lies outside of the workspace")
+        if path and (complaint := check_glob(path)):
+            raise SelectionError(f"filter '{text}': '{directory}' {complaint}")
         matches = match_directory(path)
         found = {name for name, package in self._packages.items() if matches(package.path)}
         if not found:
@@ -290,7 +295,13 @@ class _Selector:
             return f"below it lie {', '.join(below[:3])}{' …' if len(below) > 3 else ''}"  # noqa: PLR2004 - a few
         if holders := self._holders(path):
             return f"package '{holders[0]}' lies in '{self._packages[holders[0]].path}'"
-        return advice(path, (package.path for package in self._packages.values() if package.path))
+        # Directories are alike by what they lie in; look for a slip in the last name first.
+        parent, _, last = path.rpartition("/")
+        paths = [package.path for package in self._packages.values() if package.path]
+        beside = {p.rpartition("/")[2]: p for p in paths if p.rpartition("/")[0] == parent}
+        if near := near_misses(last, beside):
+            return f"did you mean {' or '.join(beside[name] for name in near)}?"
+        return advice(path, paths)
 
     def _directory_advice(self, name: str) -> str | None:
         """What to do with a name that would be good as a directory."""

@@ -208,7 +208,7 @@ class Session:
                 f"and is broken: {broken.error}",
                 hint=f"mend it, or set BAO_DISABLE_PLUGINS={broken.name}",
             )
-        return [self._open(cls) for cls in classes]
+        return [self._open(cls, config=config) for cls in classes]
 
     # --- what is asked of it -----------------------------------------------------------------
 
@@ -332,9 +332,7 @@ class Session:
 
     # --- putting together --------------------------------------------------------------------
 
-    def bench(
-        self, graph: TaskGraph, options: RunOptions, trace: Trace | None = None
-    ) -> Workbench:
+    def bench(self, graph: TaskGraph, options: RunOptions, trace: Trace | None = None) -> Workbench:
         """What the tasks of a run work with."""
         from bao_core.ignoring import IgnoredPaths
         from bao_core.input_check import InputCheck
@@ -480,9 +478,15 @@ class Session:
             hint=f"try: pip install bao-{what.split()[0]}-{name}",
         )
 
-    def _open(self, cls: type[Any], given: Mapping[str, Any] | None = None) -> Any:
+    def _open(
+        self,
+        cls: type[Any],
+        given: Mapping[str, Any] | None = None,
+        *,
+        config: RootConfig | None = None,
+    ) -> Any:
         """Open a component with its settings from the configuration, on top of those given."""
-        table, place = self.config.component_settings(cls.name)
+        table, place = (config or self.config).component_settings(cls.name)
         return self._open_with(cls, {**(given or {}), **table}, place)
 
     def _open_with(self, cls: type[Any], table: Mapping[str, Any], place: str) -> Any:

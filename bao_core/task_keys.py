@@ -213,4 +213,3 @@ def platform_identity() -> str:
     except (ValueError, OSError):
         libc = ""
     return f"{sys.platform} {machine} {libc}".rstrip()
-

@@ -392,9 +392,7 @@ class TaskRun:
             reason = Reason("outputs-not-collected", f"its outputs could not be collected: {error}")
             return replace(finished, tainted=True, reasons=(*finished.reasons, reason))
         for pattern in collected.unmatched:
-            bench.bus.warn(
-                f"the output pattern '{pattern}' of {task.id} matched nothing", task.id
-            )
+            bench.bus.warn(f"the output pattern '{pattern}' of {task.id} matched nothing", task.id)
         parts = BytesSource(encode_parts(bench.keys.storable(task, self._keyed)))
         log_digest = log.digest if log.fault is None else digest_bytes(b"")
         result = ActionResult(

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from bao_core.content import settled, stamp_from
 from bao_core.digests import blob_id, hash_text
 from bao_core.errors import BaoError, WorkspaceError
-from bao_core.git_listing import is_text
+from bao_core.listed import is_text
 from bao_core.model import FileTree, Stamp
 
 TYPE_CHECKING = False

@@ -9,11 +9,13 @@ import os
 import time
 from bisect import bisect_left
 
-from bao_core.content import MISSING, Contents, HashMemo, mode_text, walk
-from bao_core.git_listing import CLAIMED, UNKNOWN, GitListing, Listed
+from bao_core.content import MISSING, Contents, HashMemo, mode_text
+from bao_core.git_listing import GitListing
 from bao_core.git_process import find_toplevel, run_git
 from bao_core.index_trust import IndexTrust
+from bao_core.listed import CLAIMED, UNKNOWN, Listed
 from bao_core.trees import RecordingTree, TreeRecord, WorktreeTree
+from bao_core.walking import walk, walked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,17 +42,8 @@ _UNVERIFIED = 2
 _AT_ONCE = 4
 """How many nested repositories are listed at the same time."""
 
-_LEFT_OUT = frozenset(
-    "node_modules bower_components __pycache__ .venv .hg .svn .jj .sl .tox .nox .cache .turbo "
-    ".nx .next .nuxt .parcel-cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .eggs "
-    ".pnpm-store .yarn .gradle .terraform .direnv .ipynb_checkpoints .import_linter_cache".split()
-)
-"""Directories that hold no inputs where there is no git to say what is ignored."""
 
-
-def begin(
-    root: str, probe_dir: str, environ: Mapping[str, str], memo: HashMemo
-) -> PendingFiles:
+def begin(root: str, probe_dir: str, environ: Mapping[str, str], memo: HashMemo) -> PendingFiles:
     """Start finding out about the worktree, and return at once.
 
     Args:
@@ -150,22 +143,6 @@ class PendingFiles:
                 listed.extend(inner, directory)
 
 
-def walked(root: str) -> Listed:
-    """The files below a directory where there is no git to list them."""
-    listed = Listed()
-    listed.paths = walk(root, "", skip=_no_inputs)
-    listed.claims = [""] * len(listed.paths)
-    listed.states = bytearray([UNKNOWN]) * len(listed.paths)
-    listed.tracked = bytearray(len(listed.paths))
-    return listed
-
-
-def _no_inputs(path: str, name: str) -> bool:
-    if name in _LEFT_OUT or os.path.lexists(f"{path}/pyvenv.cfg"):
-        return True
-    return name.startswith(".") and os.path.lexists(f"{path}/CACHEDIR.TAG")
-
-
 class WorktreeFiles:
     """The files that may be inputs, and the content identity of each.
 
@@ -195,9 +172,7 @@ class WorktreeFiles:
         self.algorithm = listed.algorithm
         self._absent = listed.absent
         self._tracked = listed.tracked
-        self._contents = Contents(
-            root, memo, algorithm=listed.algorithm, listed=self._listed_below
-        )
+        self._contents = Contents(root, memo, algorithm=listed.algorithm, listed=self._listed_below)
         self._identities = listed.claims
         self._open = listed.states
         self._joined: str | None = None

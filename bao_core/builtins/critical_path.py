@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bao_core.interfaces.scheduler import ReadyTask
 
 
-class CriticalPath(Scheduler):
+class CriticalPathScheduler(Scheduler):
     """Longest critical path first, then by id; remembers nothing from call to call.
 
     Nobody starves: order alone decides, and a task is never passed over because it is heavy. One

@@ -240,6 +240,6 @@ def _keep_descriptors() -> None:
     for name in os.listdir("/dev/fd"):
         if int(name) > STANDARD_ERROR:
             try:
-                os.set_inheritable(int(name), False)
+                os.set_inheritable(int(name), False)  # noqa: FBT003 - it takes no keyword
             except OSError:
                 continue

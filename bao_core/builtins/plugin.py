@@ -33,14 +33,14 @@ def bao_executors() -> Sequence[type[Executor]]:
 @hookimpl
 def bao_schedulers() -> Sequence[type[Scheduler]]:
     """The longest way to the end of the run first."""
-    from bao_core.builtins.critical_path import CriticalPath
+    from bao_core.builtins.critical_path import CriticalPathScheduler
 
-    return [CriticalPath]
+    return [CriticalPathScheduler]
 
 
 @hookimpl
 def bao_gates() -> Sequence[type[Gate]]:
     """As many tasks at once as the concurrency allows."""
-    from bao_core.builtins.slots import Slots
+    from bao_core.builtins.slots import SlotsGate
 
-    return [Slots]
+    return [SlotsGate]

@@ -29,7 +29,7 @@ class SlotsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: int = 0
 
 
-class Slots(Gate):
+class SlotsGate(Gate):
     """Grants claims in the order in which they were made, as far as slots and words allow.
 
     A claim that waits for slots holds back all that came after it, so that a heavy one gets its
@@ -127,7 +127,7 @@ class Slots(Gate):
 class _SlotTicket(Ticket):
     """A claim on the gate; `held` while it is granted and not yet released."""
 
-    def __init__(self, gate: Slots, claim: Claim, on_grant: Callable[[], None]) -> None:
+    def __init__(self, gate: SlotsGate, claim: Claim, on_grant: Callable[[], None]) -> None:
         self.claim = claim
         self.on_grant = on_grant
         self.held = False

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from inspect import Parameter, Signature
-from typing import Any, Optional
+from itertools import islice
+from typing import Any
 
 import typer
 from msgspec import Struct
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _HELP = """Run the tasks of a repository that holds many packages: those that a change can reach,
 in the order of their dependencies, restoring what was computed before."""
+
+
+_HELP_FLAGS = frozenset(("--help", "-h"))
 
 
 class PluginCommand(Struct, frozen=True):
@@ -65,9 +69,12 @@ def read_unusual(argv: Sequence[str], environ: Mapping[str, str], sink: Sink) ->
     if COMPLETE_VARIABLE in environ:
         return TyperReader().complete()
     given, name = leading_options(argv)
-    if name in {command.name.partition(" ")[0] for command in COMMANDS}:
-        return TyperReader().read(argv)
-    return TyperReader(_offered(given.get("directory"), environ, sink)).read(argv)
+    known = {command.name.partition(" ")[0] for command in COMMANDS}
+    asks_help = not name and (not argv or not _HELP_FLAGS.isdisjoint(argv))
+    plugin_commands = []
+    if asks_help or (name and name not in known):
+        plugin_commands = _offered(given.get("directory"), environ, sink)
+    return TyperReader(plugin_commands).read(argv)
 
 
 def _offered(directory: str | None, environ: Mapping[str, str], sink: Sink) -> list[PluginCommand]:
@@ -97,6 +104,8 @@ class TyperReader:
         ]
         self._commands = _by_name((*COMMANDS, *stubs))
         self._root: Any = typer.main.get_command(_build(list(self._commands.values())))
+        # Typer's own options for this are left out: `bao completion` is the one way.
+        self._root.params = [p for p in self._root.params if not p.name.endswith("_completion")]
 
     def read(self, argv: Sequence[str]) -> Invocation | int:
         """Understand a command line, or answer it here and return the exit code.
@@ -146,7 +155,8 @@ def as_usage_error(error: Exception) -> UsageError | None:
     text = " ".join(describe().split()).removesuffix(".")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "bao"
-    return UsageError(text[:1].lower() + text[1:], hint=f"see: {path} --help")
+    advice = None if text.endswith(("?", ")")) else f"see: {path} --help"
+    return UsageError(text[:1].lower() + text[1:], hint=advice)
 
 
 def _by_name(commands: Sequence[Command]) -> dict[str, Command]:
@@ -201,13 +211,11 @@ def _option_words(word: str, words: Iterator[str], flags: dict[str, Option]) -> 
             return [word]
         if option.kind == "maybe":
             return [f"{word}={option.bare}"]
-        return [word, *([value] if option.takes_value and (value := next(words, None)) else [])]
+        return [word, *islice(words, 1 if option.takes_value else 0)]
     for index, letter in enumerate(word[1:], start=2):
         option = flags.get(f"-{letter}")
         if option is not None and option.takes_value:
-            rest = word[index:]
-            value = None if rest else next(words, None)
-            return [word] if value is None else [word, value]
+            return [word] if word[index:] else [word, *islice(words, 1)]
     return [word]
 
 
@@ -217,10 +225,9 @@ def _option_words(word: str, words: Iterator[str], flags: dict[str, Option]) -> 
 def _build(commands: Sequence[Command]) -> typer.Typer:
     app = typer.Typer(
         help=_HELP,
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+        context_settings={"help_option_names": sorted(_HELP_FLAGS), "max_content_width": 100},
     )
     app.callback()(_root_function())
     groups: dict[str, typer.Typer] = {}
@@ -239,7 +246,7 @@ def _root_function() -> Callable[..., None]:
         ctx.obj = _values(GLOBAL_OPTIONS, given)
 
     version = typer.Option(
-        False,
+        False,  # noqa: FBT003 - Typer's form
         "--version",
         is_eager=True,
         callback=_print_version,
@@ -250,7 +257,7 @@ def _root_function() -> Callable[..., None]:
     return _with_signature(root, {**parameters, "version": (bool, version)})
 
 
-def _print_version(value: bool) -> None:
+def _print_version(value: bool) -> None:  # noqa: FBT001 - Typer calls it
     if value:
         typer.echo(f"bao {__version__}")
         raise typer.Exit
@@ -280,7 +287,7 @@ def _values(options: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:
     values = {}
     for option in options:
         value = given[option.field]
-        left_out = value is None if option.kind in ("switch", "value", "maybe") else not value
+        left_out = value is None if option.kind in {"switch", "value", "maybe"} else not value
         if not left_out:
             values[option.field] = tuple(value) if option.kind == "list" else value
     return values
@@ -294,20 +301,23 @@ def _parameter(option: Option) -> tuple[Any, Any]:
     common: dict[str, Any] = {"help": text, "show_default": False}
     match option.kind:
         case "flag":
-            return bool, typer.Option(False, *option.flags, **common)
+            return bool, typer.Option(False, *option.flags, **common)  # noqa: FBT003 - Typer's form
         case "switch":
             spelling = f"{option.flags[0]}/{option.negative}"
-            return Optional[bool], typer.Option(None, spelling, **common)
+            return bool | None, typer.Option(None, spelling, **common)
         case "count":
             return int, typer.Option(0, *option.flags, count=True, metavar="", **common)
-    common["metavar"] = f"[={option.metavar}]" if option.kind == "maybe" else option.metavar
+        case "maybe":
+            common["metavar"] = f"[={option.metavar}]"
+        case "value" | "list":
+            common["metavar"] = option.metavar
     common["autocompletion"] = completer(option.completes, option.choices)
-    annotation = Optional[list[str]] if option.kind == "list" else Optional[str]
+    annotation = list[str] | None if option.kind == "list" else str | None
     return annotation, typer.Option(None, *option.flags, **common)
 
 
 def _argument(words: Words) -> tuple[Any, Any]:
-    metavar = words.metavar if words.limit == 1 else f"{words.metavar}..."
+    metavar = words.metavar
     argument = typer.Argument(
         None,
         metavar=metavar,
@@ -315,7 +325,7 @@ def _argument(words: Words) -> tuple[Any, Any]:
         show_default=False,
         autocompletion=completer(words.completes, words.choices),
     )
-    return Optional[list[str]], argument
+    return list[str] | None, argument
 
 
 def _with_signature(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from bao_core.cli.options import Command, Option
 
 
+_SHORT = 2
+"""Characters of a short spelling, such as `-v`."""
+
 COMPLETE_VARIABLE = "_BAO_COMPLETE"
 """Set by a shell that asks what a word may become; Typer answers it."""
 
@@ -74,36 +77,35 @@ def leading_options(argv: Sequence[str]) -> tuple[dict[str, Any], str]:
 
 def _take(word: str, rest: list[str], flags: dict[str, Option], values: dict[str, Any]) -> bool:
     """Take one option, and its value from `rest`; False to decline the command line."""
-    if word[:2] == "--":
-        flag, equals, value = word.partition("=")
-        attached = bool(equals)
-    else:
-        flag, value = word[:2], word[2:]
-        attached = bool(value)
+    flag, attached = _split(word)
     option = flags.get(flag)
     if option is None:
         return False
-    if option.takes_value:
-        if not attached:
+    match option.kind:
+        case "value" | "list":
             # A value that looks like an option is more likely a forgotten value: Typer decides.
-            if not rest or rest[-1][:1] == "-":
+            if attached is None and (not rest or rest[-1][:1] == "-"):
                 return False
-            value = rest.pop()
-        if option.kind == "list":
-            values[option.field] = (*values.get(option.field, ()), value)
-        else:
-            values[option.field] = value
-        return True
-    if option.kind == "maybe":
-        values[option.field] = value if attached else option.bare
-        return True
-    if option.kind == "count":
-        # `-vvv` is three times `-v`; nothing else may be attached.
-        if value.strip(flag[1]) or word[:2] == "--" and attached:
-            return False
-        values[option.field] = values.get(option.field, 0) + 1 + len(value)
-        return True
-    if attached:
-        return False
-    values[option.field] = flag != option.negative
+            value = rest.pop() if attached is None else attached
+            earlier = values.get(option.field, ())
+            values[option.field] = value if option.kind == "value" else (*earlier, value)
+        case "maybe":
+            values[option.field] = option.bare if attached is None else attached
+        case "count":
+            # `-vvv` is three times `-v`; nothing else may be attached.
+            if attached is not None and (len(flag) != _SHORT or attached.strip(flag[1])):
+                return False
+            values[option.field] = values.get(option.field, 0) + 1 + len(attached or "")
+        case "flag" | "switch":
+            if attached is not None:
+                return False
+            values[option.field] = flag != option.negative
     return True
+
+
+def _split(word: str) -> tuple[str, str | None]:
+    """An option's spelling, and the value that is attached to it."""
+    if word[:2] != "--":
+        return word[:_SHORT], word[_SHORT:] or None
+    flag, equals, value = word.partition("=")
+    return flag, value if equals else None

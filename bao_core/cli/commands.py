@@ -98,7 +98,7 @@ COMMANDS: tuple[Command, ...] = (
     LS,
     Command(
         "graph",
-        "Print the package graph, or the task graph of the tasks named.",
+        "Print the package graph, or the graph of some tasks.",
         GraphArguments,
         words=Words("tasks", "TASK", "tasks to draw the graph of", completes="tasks"),
         options=(
@@ -116,7 +116,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "why",
-        "Explain a task: its key, hit or miss, and everything that changed.",
+        "Explain a task: its key, hit or miss, and what changed.",
         WhyArguments,
         words=Words(
             "task_id",
@@ -191,7 +191,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "completion",
-        "Print a script that completes bao's command line in a shell.",
+        "Print what makes a shell complete command lines of bao.",
         CompletionArguments,
         words=Words("shell", "SHELL", "bash, zsh or fish", limit=1, required=True, choices=SHELLS),
     ),

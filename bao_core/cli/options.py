@@ -27,6 +27,12 @@ only after `=`.
 """
 
 
+OutputLogs = Literal["full", "hash-only", "new-only", "errors-only", "none"]
+"""Whose output is shown."""
+
+ColorChoice = Literal["auto", "always", "never"]
+
+
 class Option(Struct, frozen=True):
     """One option.
 
@@ -58,7 +64,7 @@ class Option(Struct, frozen=True):
     @property
     def takes_value(self) -> bool:
         """Whether the next word belongs to it."""
-        return self.kind in ("value", "list")
+        return self.kind in {"value", "list"}
 
 
 class Words(Struct, frozen=True):
@@ -115,7 +121,7 @@ class Invocation(Struct, frozen=True):
     command: str
     arguments: Any
     directory: str | None = None
-    color: str = "auto"
+    color: ColorChoice = "auto"
     verbosity: int = 0
 
 
@@ -138,9 +144,9 @@ class RunArguments(SelectingArguments, frozen=True, kw_only=True):
     dry_run: str | None = None
     concurrency: str | None = None
     keep_going: str = "never"
-    output_logs: str | None = None
-    log_order: str = "grouped"
-    log_prefix: str = "task"
+    output_logs: OutputLogs | None = None
+    log_order: Literal["stream", "grouped"] = "grouped"
+    log_prefix: Literal["task", "none"] = "task"
     env_mode: str | None = None
     summary: str | None = None
 
@@ -199,13 +205,18 @@ SELECTING_OPTIONS = (
 
 RUN = Command(
     "run",
-    "Run tasks in the order of their dependencies, or restore what they left before.",
+    "Run tasks, or restore what they left before.",
     RunArguments,
     words=Words("tasks", "TASK", "tasks such as `build`, or `package#build`", completes="tasks"),
     passes=True,
     options=(
         *SELECTING_OPTIONS,
-        Option("no_cache", ("--no-cache",), "flag", "neither read the cache nor write it"),
+        Option(
+            "no_cache",
+            ("--no-cache",),
+            "flag",
+            "store no results; those that are there are still restored",
+        ),
         Option("force", ("--force",), "flag", "run everything, and replace what is in the cache"),
         Option(
             "dry_run",

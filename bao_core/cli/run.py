@@ -4,30 +4,51 @@ from __future__ import annotations
 
 import os
 
+from typing import cast
+
 from bao_core.cli.opening import opened, selecting
 from bao_core.errors import UsageError
+from bao_core.model import ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bao_core.builtins.reporter import Reporter
-    from bao_core.cli.options import Invocation, RunArguments
+    from bao_core.cli.options import Invocation, OutputLogs, RunArguments
     from bao_core.cli.terminal import Terminal
+    from bao_core.events import Event, Sink
+    from bao_core.model import TaskId
     from bao_core.records import TaskRecord
     from bao_core.session import RunOptions, Session
+
+
+_BROKEN_PIPE = 141
+"""128 + SIGPIPE: what a shell says of a program that writes to nobody."""
+
+
+class _Relay:
+    """Hands events to the terminal until there is a reporter."""
+
+    name = "reporter"
+
+    def __init__(self, target: Sink) -> None:
+        self.target = target
+
+    def handle(self, event: Event) -> None:
+        self.target.handle(event)
 
 
 def run(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -> int:
     """Run tasks, or say what would be run; returns the exit code."""
     arguments: RunArguments = invocation.arguments
-    sink = terminal if arguments.dry_run else _reporter(arguments, invocation, terminal)
+    sink = _Relay(terminal)
     with opened(invocation, environ, sink) as session:
         if not arguments.tasks:
             raise _no_task(session)
         options = _run_options(arguments, invocation)
         if arguments.dry_run is None:
-            return session.run(options)
+            return _run(session, options, sink, _reporter(session, invocation))
         records = session.dry_run(options)
     if arguments.dry_run == "json":
         terminal.json({"version": 1, "tasks": records})
@@ -59,18 +80,58 @@ def _run_options(arguments: RunArguments, invocation: Invocation) -> RunOptions:
     )
 
 
-def _reporter(arguments: RunArguments, invocation: Invocation, terminal: Terminal) -> Reporter:
+def _run(session: Session, options: RunOptions, sink: _Relay, reporter: Reporter) -> int:
+    sink.target = reporter
+    try:
+        code = session.run(options)
+    finally:
+        reporter.close()
+    return _BROKEN_PIPE if reporter.broken else code
+
+
+def _reporter(session: Session, invocation: Invocation) -> Reporter:
+    """The reporter, which can only be made once the configuration is known."""
     from bao_core.builtins.reporter import Reporter, ReporterOptions
 
+    arguments: RunArguments = invocation.arguments
+    given = arguments.output_logs
     return Reporter(
         ReporterOptions(
-            output_logs=arguments.output_logs,
+            output_logs=given or cast("OutputLogs", session.config.output_logs or "full"),
+            task_output_logs={} if given else _configured_output_logs(session),
             log_order=arguments.log_order,
             log_prefix=arguments.log_prefix,
-            color=terminal.out_color,
+            color=invocation.color,
             verbosity=invocation.verbosity,
+            environ=session.environ,
+            log_directory=os.path.join(session.state_dir, "logs"),
+            on_broken=_end_tasks,
         )
     )
+
+
+def _configured_output_logs(session: Session) -> dict[TaskId, OutputLogs]:
+    """Whose output the definitions of tasks want shown, where they say so."""
+    root = session.workspace.root_package
+    return {
+        cast("TaskId", f"{ROOT if package == root else package}#{task}"): cast(
+            "OutputLogs", definition.output_logs
+        )
+        for package, definitions in session.definitions.items()
+        for task, definition in definitions.items()
+        if definition.output_logs
+    }
+
+
+def _end_tasks() -> None:
+    """Whoever read the output has gone: end what still runs, as a SIGTERM would.
+
+    Where nothing was started yet, nobody handles that signal, and the run is over soon enough.
+    """
+    import signal
+
+    if callable(signal.getsignal(signal.SIGTERM)):
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _no_task(session: Session) -> UsageError:

@@ -84,6 +84,7 @@ class Terminal:
     name = "terminal"
 
     def __init__(self, color: str, environ: Mapping[str, str]) -> None:
+        self._warned: set[str] = set()
         self.out_color = wants_color(color, environ, sys.stdout)
         self.error_color = wants_color(color, environ, sys.stderr)
 
@@ -112,8 +113,12 @@ class Terminal:
         """Show a warning; every other event is for reporters."""
         from bao_core.events import WarningRaised
 
-        if isinstance(event, WarningRaised):
-            self.warn(event.message if event.id is None else f"{event.id}: {event.message}")
+        if not isinstance(event, WarningRaised):
+            return
+        message = event.message if event.id is None else f"{event.id}: {event.message}"
+        if message not in self._warned:
+            self._warned.add(message)
+            self.warn(message)
 
     def style(self, text: str, code: str) -> str:
         """Text for standard output in a colour."""

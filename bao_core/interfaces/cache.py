@@ -128,9 +128,7 @@ class CacheBackend(Component):
     """
 
     @abstractmethod
-    def get_entries(
-        self, keys: Collection[CacheKey]
-    ) -> Iterator[tuple[CacheKey, ActionResult]]:
+    def get_entries(self, keys: Collection[CacheKey]) -> Iterator[tuple[CacheKey, ActionResult]]:
         """Look up results; hits are yielded as they arrive, in any order, misses are left out.
 
         An entry that is there but damaged is removed and left out.
@@ -155,9 +153,7 @@ class CacheBackend(Component):
         """
 
     @abstractmethod
-    def fetch(
-        self, result: ActionResult, digests: Collection[Digest], sink: BlobSink
-    ) -> None:
+    def fetch(self, result: ActionResult, digests: Collection[Digest], sink: BlobSink) -> None:
         """Hand blobs of a result to a sink, each exactly once.
 
         Raises:

@@ -17,9 +17,7 @@ class KeyContributor(Component):
     """Adds parts to the keys of tasks, such as the identity of an interpreter."""
 
     @abstractmethod
-    def parts(
-        self, tasks: Sequence[tuple[Task, Package]]
-    ) -> Mapping[TaskId, Sequence[KeyPart]]:
+    def parts(self, tasks: Sequence[tuple[Task, Package]]) -> Mapping[TaskId, Sequence[KeyPart]]:
         """Name what else can influence these tasks.
 
         Called once a run, on the main thread, with every task that has a key. Parts are prefixed

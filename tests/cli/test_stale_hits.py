@@ -543,7 +543,11 @@ def test_a_file_in_conflict_counts_as_on_disk(repo: Any) -> None:
     repo.commit()
     settled(repo)
     subprocess.run(
-        ["git", "merge", "-q", "side"], cwd=repo.root, env=repo.env, capture_output=True, check=False
+        ["git", "merge", "-q", "side"],
+        cwd=repo.root,
+        env=repo.env,
+        capture_output=True,
+        check=False,
     )
     assert reruns(repo)
     repo.write({"p/app/src.txt": "resolved by hand\n"})

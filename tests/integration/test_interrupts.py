@@ -48,6 +48,7 @@ FAMILIES = {
     "without environment": "env -i sh -c '{sleep}' & exec env -i sh -c '{sleep}'",
     "own session without environment": "setsid env -i sh -c '{sleep}' & {sleep}",
     "stopped": "sh -c 'printf u >&9; kill -STOP $$' & {sleep}",
+    "orphan without environment": "sh -c \"env -i sh -c '{sleep}' & :\"; {sleep}",
     "closes its output": "exec >&- 2>&-; {sleep}",
 }
 
@@ -168,6 +169,18 @@ def test_a_cancelled_task_may_clean_up_before_it_is_killed(executor, lifeline, t
     execution.cancel(PATIENCE)
     result = execution.wait()
     assert (result.exit_code, result.outcome) == (3, "cancelled")
+    assert (tmp_path / "report").read_text() == "cleaned\n"
+
+
+def test_a_stopped_process_may_clean_up_as_well(executor, lifeline, tmp_path) -> None:
+    command = lifeline.command(
+        f"trap 'echo cleaned > {tmp_path}/report; exit 3' TERM; "
+        "printf u >&9; kill -STOP $$; sleep 1000 & wait"
+    )
+    execution = executor.start(request_for(command), Discard())
+    lifeline.wait_up(1)
+    execution.cancel(PATIENCE / 2)
+    assert execution.wait().exit_code == 3
     assert (tmp_path / "report").read_text() == "cleaned\n"
 
 
@@ -418,6 +431,8 @@ def test_no_signal_of_the_terminal_ends_the_watchdog(start_bao, lifeline) -> Non
     bao = start_bao(lifeline.command(FAMILIES["own session"]))
     lifeline.wait_up(2)
     assert os.getsid(bao.watchdog) == bao.watchdog
+    for number in (1, 2):
+        assert os.readlink(f"/proc/{bao.watchdog}/fd/{number}") == "/dev/null"
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         os.kill(bao.watchdog, number)
     bao.kill(signal.SIGKILL)
@@ -483,6 +498,23 @@ def test_a_signal_is_taken_while_the_main_thread_holds_the_flags_own_lock() -> N
         timeout=PATIENCE,
     )
     assert done.stdout == b"2\n"
+
+
+def test_the_watchdog_is_told_of_running_tasks_only(executor) -> None:
+    """The number of a task that has ended may be anybody's."""
+    executions = [executor.start(request_for("sleep 1000"), Discard()) for _ in range(3)]
+    for execution in executions[:2]:
+        execution.cancel(0)
+        execution.wait()
+    executions.append(executor.start(request_for("sleep 1000"), Discard()))
+    table = os.pread(executor._watchdog._table, 4096, 0).split()
+    running = {b"%d" % execution.pid for execution in executions[2:]}
+    assert set(table) == running | {b"0"}
+    assert len(table) == 3
+    executor.close()
+    for execution in executions[2:]:
+        execution.wait()
+    executor.__init__(1)
 
 
 def test_tasks_carry_a_mark_of_their_own(executor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -296,10 +297,34 @@ def test_a_background_process_that_ignores_term_is_killed(run) -> None:
     assert not is_alive(int(output))
 
 
-def test_the_last_words_of_a_background_process_are_read(run) -> None:
-    command = "(while kill -0 $$ 2> /dev/null; do :; done; echo last words) & exit 3"
-    result, output = run(command)
-    assert (result.exit_code, output) == (3, b"last words\n")
+def test_the_last_words_of_a_background_process_are_read(
+    executor, tmp_path, door, monkeypatch
+) -> None:
+    monkeypatch.setattr(local_execution, "LINGER", PATIENCE)
+    output = Output()
+    command = f"(read _ < {door.path}; echo last words) & echo main; exit 3"
+    execution = executor.start(request_for(command, tmp_path), output)
+    results: list[ExecutionResult] = []
+    waiter = threading.Thread(target=lambda: results.append(execution.wait()))
+    with exit_of(execution.pid) as exited:
+        waiter.start()
+        assert select.select([exited], [], [], PATIENCE)[0]
+    with door.path.open("r+b", buffering=0) as opened:
+        opened.write(b"\n")
+        waiter.join(PATIENCE)
+    assert results[0].exit_code == 3
+    assert output.data == b"main\nlast words\n"
+
+
+def test_what_lies_in_the_pipe_at_the_end_is_read_however_much_it_is(executor, tmp_path) -> None:
+    program = "import fcntl, os; fcntl.fcntl(1, 1031, 1 << 20); os.write(1, b'x' * (1 << 20))"
+    output = Output()
+    command = (sys.executable, "-c", program)
+    execution = executor.start(request_for(command, tmp_path), output)
+    with exit_of(execution.pid) as exited:
+        assert select.select([exited], [], [], PATIENCE)[0]
+    assert execution.wait().exit_code == 0
+    assert output.data == b"x" * (1 << 20)
 
 
 def test_a_daemon_that_keeps_the_output_open_is_neither_waited_for_nor_ended(run) -> None:
@@ -312,15 +337,19 @@ def test_a_daemon_that_keeps_the_output_open_is_neither_waited_for_nor_ended(run
         os.kill(int(output), signal.SIGKILL)
 
 
-def test_a_daemon_that_writes_without_end_is_not_followed(run) -> None:
-    command = "mkfifo up; setsid sh -c 'echo $$ > up; exec yes' & read pid < up; echo pid $pid; :"
-    _, output = run(command)
-    pid = int(next(line for line in output.split(b"\n") if line.startswith(b"pid ")).split()[1])
-    try:
-        # With nobody to write to it ends by itself; else it is ended here.
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def test_a_daemon_that_writes_without_end_is_not_followed(executor, tmp_path) -> None:
+    class Slow:
+        """Never faster than the daemon: there is always more to read."""
+
+        def write(self, data: bytes) -> None:
+            select.select([execution._pipe], [], [], PATIENCE)
+
+    command = "mkfifo up; setsid sh -c 'echo $$ > up; exec yes' & read pid < up; echo $pid > pid"
+    execution = executor.start(request_for(command, tmp_path), Slow())
+    assert execution.wait().exit_code == 0
+    # Nobody reads what it writes any more: it ends by itself, at the latest now.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 @pytest.mark.usefixtures("exit_watch")
@@ -443,6 +472,16 @@ def test_the_peak_of_memory_is_told_where_it_is_above_baos_own() -> None:
 def test_the_time_of_the_processor_is_told(run) -> None:
     result, _ = run((sys.executable, "-c", "for _ in range(3_000_000): pass"))
     assert 0.01 < result.usage.user < 10
+
+
+@contextlib.contextmanager
+def exit_of(pid: int) -> Iterator[int]:
+    """A descriptor that becomes readable when a process has exited."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def run_python(program: str, **options: object) -> subprocess.CompletedProcess[bytes]:

@@ -116,7 +116,7 @@ def _satisfies(version: str, range_: str) -> bool:
     """Whether a version lies in a range as npm reads it; what is no range is taken for a tag."""
     if version == range_:
         return True
-    import nodesemver
+    import nodesemver  # type: ignore[import-untyped]
 
     try:
         parsed = nodesemver.make_range(range_, loose=False)

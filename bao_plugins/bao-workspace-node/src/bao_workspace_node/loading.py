@@ -45,9 +45,7 @@ def load_part(tree: FileTree) -> WorkspacePart:
     )
 
 
-def _package(
-    manifest: Manifest, edges: _Edges, closures: _Closures, *, named: bool
-) -> Package:
+def _package(manifest: Manifest, edges: _Edges, closures: _Closures, *, named: bool) -> Package:
     content = manifest.content
     name = content.name or ""
     external, digest = closures.of(manifest, edges.internal)
@@ -76,9 +74,7 @@ def _package(
 def _bin_directories(directory: str) -> tuple[str, ...]:
     """Where npm looks for programs: the package's own folder and those of all above it."""
     parts = directory.split("/") if directory else []
-    return tuple(
-        "/".join([*parts[:end], "node_modules/.bin"]) for end in range(len(parts), -1, -1)
-    )
+    return tuple("/".join([*parts[:end], "node_modules/.bin"]) for end in range(len(parts), -1, -1))
 
 
 class _Edges:
@@ -163,9 +159,7 @@ class _Closures:
         return labels, hash_text(digest, *unlocked)
 
 
-def _closures(
-    settings: WorkspaceSettings, members: Sequence[Manifest]
-) -> tuple[_Closures, str]:
+def _closures(settings: WorkspaceSettings, members: Sequence[Manifest]) -> tuple[_Closures, str]:
     """The closures, and why the lock file could not be used."""
     path, data = settings.lock_file, settings.lock_data
     if not path:

@@ -23,7 +23,7 @@ EDGES = (
     ("optional", "optional_dependencies"),
     ("dev", "dev_dependencies"),
 )
-"""Kinds of edges and the tables they come from; where several name one package, the first counts."""
+"""Kinds of edges and their tables; where several name one package, the first counts."""
 
 
 class WorkspacesTable(Struct, frozen=True):

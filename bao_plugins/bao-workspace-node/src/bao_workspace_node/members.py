@@ -53,21 +53,19 @@ def _package_directories(tree: FileTree, settings: WorkspaceSettings) -> list[st
     # What counts is whether a glob fits on the manifest's path: `packages/**` takes in `packages`
     # itself, and `apps` does not take in `apps/web`.
     fits = compile_globs([f"{sign}{pattern}/{MANIFEST}" for sign, pattern in patterns])
-    above = compile_globs([f"{s}{pattern}" for s, pattern in patterns if not WILD.isdisjoint(pattern)])
-    waiting = [start.removesuffix(MANIFEST).rstrip("/") for start in fits.directories()]
+    above = compile_globs(
+        [f"{s}{pattern}" for s, pattern in patterns if not WILD.isdisjoint(pattern)]
+    )
+
+    def enter(directory: str) -> bool:
+        return directory.rpartition("/")[2] not in left_out and above.reaches(directory)
+
     found: set[str] = set()
-    while waiting:
-        directory = waiting.pop()
-        if not left_out.isdisjoint(directory.split("/")):
-            continue
-        if fits.matches(f"{directory}/{MANIFEST}" if directory else MANIFEST):
-            found.add(directory)
-        if above.reaches(directory):
-            waiting.extend(
-                f"{directory}/{name}" if directory else name
-                for name, is_directory in tree.entries(directory).items()
-                if is_directory
-            )
+    for start in fits.directories():
+        for directory in tree.directories(start.removesuffix(MANIFEST).rstrip("/"), enter):
+            path = f"{directory}/{MANIFEST}" if directory else MANIFEST
+            if fits.matches(path) and left_out.isdisjoint(directory.split("/")):
+                found.add(directory)
     return sorted(found)
 
 

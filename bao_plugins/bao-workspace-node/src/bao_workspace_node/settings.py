@@ -14,7 +14,6 @@ from bao_workspace_node.manifest import line_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bao_core.model import FileTree
-
     from bao_workspace_node.manifest import Manifest
 
 Document = TypeVar("Document", bound=Struct)
@@ -86,7 +85,7 @@ def read_settings(tree: FileTree, root: Manifest) -> WorkspaceSettings:
     Raises:
         WorkspaceError: One of them is broken.
     """
-    named = _named_manager(root)
+    named = named_manager(root)
     # Only pnpm has this file, and it reads no other.
     pnpm_file = tree.read(PNPM_WORKSPACE) if named is None or named.name == "pnpm" else None
     if named is None and pnpm_file is not None:
@@ -148,7 +147,8 @@ def _links_by_default(manager: PackageManager, lock_data: bytes) -> bool:
     return format_ is not None and float(format_.group(1)) < FIRST_STRICT_PNPM_LOCK
 
 
-def _named_manager(root: Manifest) -> PackageManager | None:
+def named_manager(root: Manifest) -> PackageManager | None:
+    """The package manager that the root's manifest names."""
     content = root.content
     if content.package_manager:
         name, _, version = content.package_manager.partition("@")

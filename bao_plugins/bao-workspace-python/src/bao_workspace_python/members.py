@@ -95,17 +95,14 @@ def _matching(tree: FileTree, pattern: str) -> Iterator[str]:
     above = compile_globs([pattern])
     # `packages/**` takes in `packages` itself, as the manifest's own path shows.
     fits = compile_globs([f"{pattern}/{MANIFEST}"])
-    waiting = list(above.directories())
-    while waiting:
-        directory = waiting.pop()
-        if fits.matches(f"{directory}/{MANIFEST}" if directory else MANIFEST):
-            yield directory
-        if above.reaches(directory):
-            waiting.extend(
-                f"{directory}/{name}" if directory else name
-                for name, is_directory in tree.entries(directory).items()
-                if is_directory and name not in LEFT_OUT
-            )
+
+    def enter(directory: str) -> bool:
+        return directory.rpartition("/")[2] not in LEFT_OUT and above.reaches(directory)
+
+    for start in above.directories():
+        for directory in tree.directories(start, enter):
+            if fits.matches(f"{directory}/{MANIFEST}" if directory else MANIFEST):
+                yield directory
 
 
 def _excludes(pattern: str, directory: str) -> bool:

@@ -1,0 +1,358 @@
+"""The plain reporter: tells people what happens in a run, line by line.
+
+Lines about tasks, their output and the summary go to standard output; warnings, and the tasks that
+failed, to standard error.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import ClassVar, Literal
+
+from msgspec import Struct, field
+
+from bao_core.builtins import report_text as text
+from bao_core.builtins.output_stream import OutputStream
+from bao_core.builtins.report_text import one_line
+from bao_core.events import (
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+    TaskOutput,
+    TaskStarted,
+    TaskWaited,
+    WarningRaised,
+)
+from bao_core.interfaces.events import EventSink
+from bao_core.task_log import TaskLog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bao_core.events import Event
+    from bao_core.model import Reason, SupportsWrite, TaskId
+
+OutputLogs = Literal["full", "hash-only", "new-only", "errors-only", "none"]
+"""Whose output is shown: everybody's, nobody's, that of misses, of failures; `none` shows nothing
+of a task at all unless it fails."""
+
+GATHER_TIME = 0.05
+"""Seconds for which lines about hits may be gathered before they are written."""
+
+RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"
+PREFIX_COLORS = ("36", "35", "34", "32", "33", "96", "95", "94")
+
+
+class ReporterOptions(Struct, frozen=True):
+    """How a run is reported.
+
+    Attributes:
+        output_logs: Whose output is shown.
+        task_output_logs: The same for single tasks, which goes before.
+        log_order: `grouped` shows a task's output in one piece when it is done, `stream` line by
+            line as it comes.
+        log_prefix: Whether each line of output begins with the task's id.
+        color: `always`, `never`, or `auto`.
+        verbosity: From 1 on whole keys, all reasons and what tasks wait for.
+        environ: Where `NO_COLOR`, `FORCE_COLOR` and `GITHUB_ACTIONS` are looked up.
+        stdout, stderr: Descriptors, or something that takes bytes.
+        log_directory: Where long output is kept until it is shown; need not exist.
+        on_broken: Called once when standard output cannot be written to any more, as when whoever
+            read it has gone; `Reporter.broken` tells the two apart.
+    """
+
+    output_logs: OutputLogs = "full"
+    task_output_logs: Mapping[TaskId, OutputLogs] = field(default_factory=dict)
+    log_order: Literal["stream", "grouped"] = "grouped"
+    log_prefix: Literal["task", "none"] = "task"
+    color: Literal["auto", "always", "never"] = "auto"
+    verbosity: int = 0
+    environ: Mapping[str, str] = field(default_factory=dict)
+    stdout: SupportsWrite | int = 1
+    stderr: SupportsWrite | int = 2
+    log_directory: str = "/tmp"  # noqa: S108 - of use only to tests; the session names its own
+    on_broken: Callable[[], None] | None = None
+
+
+class _Shown:
+    """What is known of a task that has not ended yet."""
+
+    __slots__ = ("line", "log", "mode", "reasons", "started")
+
+    def __init__(self, mode: OutputLogs) -> None:
+        self.mode = mode
+        self.started = False
+        self.reasons: tuple[Reason, ...] = ()
+        self.log: TaskLog | None = None
+        self.line: TaskLog | None = None
+
+
+class Reporter(EventSink):
+    """Shows a run to people. Handles one event at a time, as the bus hands them out."""
+
+    name: ClassVar[str] = "plain"
+
+    def __init__(self, options: ReporterOptions) -> None:
+        self._options = options
+        self._out = OutputStream(options.stdout)
+        self._error = OutputStream(options.stderr)
+        self._color = self._out.wants_color(options.color, options.environ)
+        self._error_color = self._error.wants_color(options.color, options.environ)
+        self._verbose = options.verbosity > 0
+        self._stream = options.log_order == "stream"
+        self._groups = not self._stream and options.environ.get("GITHUB_ACTIONS") == "true"
+        self._shown: dict[TaskId, _Shown] = {}
+        self._tally = text.Tally()
+        self._warned: set[str] = set()
+        self._said_anything = False
+        self._written_at = monotonic()
+        self._told_fault = False
+        self._handlers: dict[type, Callable[..., None]] = {
+            RunStarted: self._run_started,
+            TaskStarted: self._task_started,
+            TaskOutput: self._task_output,
+            TaskWaited: self._task_waited,
+            TaskFinished: self._task_finished,
+            WarningRaised: self._warning_raised,
+            RunFinished: self._run_finished,
+        }
+
+    @property
+    def fault(self) -> OSError | None:
+        """Why standard output could not be written; None if it could."""
+        return self._out.fault
+
+    @property
+    def broken(self) -> bool:
+        """Whether whoever read standard output has gone. bao then ends as by SIGPIPE, with 141."""
+        return self._out.broken
+
+    def handle(self, event: Event) -> None:
+        """Tell of one event."""
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def flush(self) -> None:
+        """Write what was gathered: before a wait of unknown length, for example."""
+        self._out.flush()
+        self._written_at = monotonic()
+        if self._out.fault is not None and not self._told_fault:
+            self._told_fault = True
+            if not self._out.broken:
+                self._complain(f"standard output cannot be written: {self._out.fault.strerror}")
+            if self._options.on_broken is not None:
+                self._options.on_broken()
+
+    def close(self) -> None:
+        """Show what unfinished tasks have written, and write everything out."""
+        for task_id, shown in self._shown.items():
+            if shown.log is not None:
+                self._say(task_id, "not finished", YELLOW)
+            self._show_output(task_id, shown)
+        self._shown.clear()
+        self.flush()
+
+    # --- events ------------------------------------------------------------------------------
+
+    def _run_started(self, event: RunStarted) -> None:
+        if self._verbose:
+            tasks, packages = len(event.tasks), event.packages
+            self._out.add(
+                f" {tasks} tasks in {packages} packages, {event.concurrency} at a time\n".encode()
+            )
+            self.flush()
+
+    def _task_started(self, event: TaskStarted) -> None:
+        shown = self._shown_of(event.id)
+        shown.reasons = event.reasons
+        if self._stream and not shown.started and shown.mode not in {"errors-only", "none"}:
+            why = text.why_executed(event.reasons, verbose=self._verbose)
+            self._say(event.id, f"{why}{self._key(event)}", YELLOW)
+        shown.started = True
+        self.flush()
+
+    def _task_output(self, event: TaskOutput) -> None:
+        shown = self._shown_of(event.id)
+        mode = shown.mode
+        if mode in {"hash-only", "none"} or (event.replayed and mode != "full"):
+            return
+        # A replayed log waits for the line that says where it comes from.
+        if self._stream and mode != "errors-only" and not event.replayed:
+            self._show_lines(event.id, shown, event.data)
+            return
+        if shown.log is None:
+            shown.log = TaskLog(self._options.log_directory)
+        shown.log.write(event.data)
+
+    def _task_waited(self, event: TaskWaited) -> None:
+        if self._verbose:
+            self._say(event.id, f"waits: {event.reason}", DIM)
+            self.flush()
+
+    def _task_finished(self, event: TaskFinished) -> None:
+        self._tally.add(event)
+        shown = self._shown.pop(event.id, None) or _Shown(self._mode(event.id))
+        match event.outcome:
+            case "restored" | "stood":
+                self._hit(event, shown)
+            case "executed":
+                self._executed(event, shown)
+                self.flush()
+            case "skipped" if shown.mode not in {"errors-only", "none"}:
+                why = text.in_short(event.reasons, verbose=self._verbose)
+                self._say(event.id, f"skipped: {why}" if why else "skipped", YELLOW)
+        if monotonic() - self._written_at > GATHER_TIME:
+            self.flush()
+
+    def _warning_raised(self, event: WarningRaised) -> None:
+        message = event.message
+        if event.id is not None and event.id not in message:
+            message = f"{event.id}: {message}"
+        if message not in self._warned:
+            self._warned.add(message)
+            self._complain(message)
+
+    def _run_finished(self, event: RunFinished) -> None:
+        for line in text.summary(self._tally, event):
+            if self._said_anything:
+                self._out.add(b"\n")
+                self._said_anything = False
+            self._out.add(_encoded(one_line(line)) + b"\n")
+        self.flush()
+        if event.interrupted:
+            from signal import Signals
+
+            self._complain(f"interrupted by {Signals(event.interrupted).name}")
+
+    # --- tasks that have ended ---------------------------------------------------------------
+
+    def _hit(self, event: TaskFinished, shown: _Shown) -> None:
+        if shown.mode in {"errors-only", "none"}:
+            return
+        origin = text.hit(event.tier, replayed=shown.mode == "full")
+        self._show_task(event, f"{origin}{self._key(event)}", GREEN, shown)
+
+    def _executed(self, event: TaskFinished, shown: _Shown) -> None:
+        failed = bool(event.exit_code)
+        quiet = shown.mode == "none" or (shown.mode == "errors-only" and not failed)
+        news = event.reasons[len(shown.reasons) :] if shown.started else event.reasons
+        if not quiet:
+            told = not shown.started or (self._stream and shown.mode != "errors-only")
+            why = text.why_executed(shown.reasons, verbose=self._verbose)
+            self._show_task(event, "" if told else f"{why}{self._key(event)}", YELLOW, shown)
+        if failed:
+            because = f": {text.in_short(news, verbose=True)}" if news else ""
+            self._blame(event.id, f"{text.failure(event)}{because}")
+        elif news and not quiet:
+            because = text.in_short(news, verbose=self._verbose)
+            self._say(event.id, f"not stored: {because}", YELLOW)
+
+    def _show_task(self, event: TaskFinished, line: str, color: str, shown: _Shown) -> None:
+        """Show a line about a task, unless it is empty, and what was kept of its output."""
+        # What failed stands in the open, not in a group that GitHub Actions folds away.
+        folded = self._groups and shown.log is not None and not event.exit_code
+        if folded:
+            self._out.add(b"::group::")
+        if line:
+            self._say(event.id, line, color)
+        self._show_output(event.id, shown)
+        if folded:
+            self._out.add(b"::endgroup::\n")
+
+    # --- output of tasks ---------------------------------------------------------------------
+
+    def _show_output(self, task_id: TaskId, shown: _Shown) -> None:
+        """Show what was kept of a task's output, and end its last line."""
+        for kept in (shown.log, shown.line):
+            if kept is None:
+                continue
+            if not self._show_log(task_id, kept):
+                self._out.add(b"\n")
+            if kept.fault is not None:
+                lost = kept.fault.strerror
+                self._complain(f"{task_id}: the rest of its output could not be kept: {lost}")
+            kept.close()
+        shown.log = shown.line = None
+
+    def _show_lines(self, task_id: TaskId, shown: _Shown, data: bytes) -> None:
+        """Show whole lines at once; keep the beginning of one until its end comes."""
+        end = data.rfind(b"\n") + 1
+        if end:
+            fresh = True
+            if shown.line is not None:
+                fresh = self._show_log(task_id, shown.line)
+                shown.line.close()
+                shown.line = None
+            self._out.add(self._prefixed(task_id, data[:end], fresh=fresh))
+            self.flush()
+        if end < len(data):
+            if shown.line is None:
+                shown.line = TaskLog(self._options.log_directory)
+            shown.line.write(data[end:])
+
+    def _show_log(self, task_id: TaskId, log: TaskLog) -> bool:
+        """Show all of a log; whether its last line is complete."""
+        fresh = True
+        for data in log.chunks():
+            self._out.add(self._prefixed(task_id, data, fresh=fresh))
+            fresh = data.endswith(b"\n")
+        return fresh
+
+    def _prefixed(self, task_id: TaskId, data: bytes, *, fresh: bool) -> bytes:
+        """Output with the task's id before each line; `fresh` if a line begins with it."""
+        if self._options.log_prefix == "none":
+            return data
+        prefix = self._prefix(task_id)
+        body = data.removesuffix(b"\n")
+        lines = body.replace(b"\n", b"\n" + prefix)
+        return b"".join((prefix if fresh else b"", lines, b"\n" if len(body) < len(data) else b""))
+
+    # --- lines of bao's own ------------------------------------------------------------------
+
+    def _key(self, event: TaskStarted | TaskFinished) -> str:
+        return text.short_key(event.key, verbose=self._verbose)
+
+    def _say(self, task_id: TaskId, message: str, color: str) -> None:
+        message = one_line(message)
+        if self._color:
+            message = f"\x1b[{color}m{message}\x1b[0m"
+        self._out.add(b"%b%b\n" % (self._prefix(task_id), _encoded(message)))
+        self._said_anything = True
+
+    def _blame(self, task_id: TaskId, message: str) -> None:
+        self._write_error(f"{one_line(task_id)}: ", message, RED)
+
+    def _complain(self, message: str) -> None:
+        self._write_error("", f"warning: {message}", YELLOW)
+
+    def _write_error(self, subject: str, message: str, color: str) -> None:
+        self.flush()
+        message = one_line(message)
+        if self._error_color:
+            message = f"\x1b[{color}m{message}\x1b[0m"
+        self._error.add(_encoded(f"{subject}{message}\n"))
+        self._error.flush()
+
+    def _prefix(self, task_id: TaskId) -> bytes:
+        label = _encoded(one_line(task_id))
+        if not self._color:
+            return label + b": "
+        color = PREFIX_COLORS[sum(label) % len(PREFIX_COLORS)].encode()
+        return b"\x1b[%bm%b:\x1b[0m " % (color, label)
+
+    # --- which tasks are shown how -----------------------------------------------------------
+
+    def _shown_of(self, task_id: TaskId) -> _Shown:
+        shown = self._shown.get(task_id)
+        if shown is None:
+            shown = self._shown[task_id] = _Shown(self._mode(task_id))
+        return shown
+
+    def _mode(self, task_id: TaskId) -> OutputLogs:
+        return self._options.task_output_logs.get(task_id, self._options.output_logs)
+
+
+def _encoded(message: str) -> bytes:
+    return message.encode("utf-8", "surrogateescape")

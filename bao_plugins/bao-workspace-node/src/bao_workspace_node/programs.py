@@ -1,0 +1,123 @@
+"""Which versions of programs there are."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+from msgspec import Struct
+
+from bao_core.errors import InputError
+from bao_workspace_node.memory import Memory, witness_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PATIENCE = 60
+"""Seconds that a program may take to answer; a cold disk is slow."""
+_DEEPEST = 4
+"""How far above a program its package's manifest may lie."""
+
+
+class _ProgramPackage(Struct, frozen=True):
+    name: str = ""
+    version: str = ""
+
+
+class Programs:
+    """Finds programs and their versions.
+
+    Args:
+        root: The workspace's root directory.
+        environ: The environment of the command.
+        memory: What earlier runs found out.
+    """
+
+    def __init__(self, root: str, environ: Mapping[str, str], memory: Memory) -> None:
+        self._root = root
+        self._environ = environ
+        self._memory = memory
+
+    def runtime(self, name: str) -> str:
+        """The version of a runtime such as `node`, as it says itself; `none` without one.
+
+        Raises:
+            InputError: There is one, and it does not answer.
+        """
+        program = self._find(name)
+        return self._asked(name, program) if program else "none"
+
+    def manager(self, name: str) -> str:
+        """A package manager's version, as the package that it is installed from says.
+
+        Raises:
+            InputError: It is no package, and does not answer.
+        """
+        program = self._find(name)
+        if not program:
+            return "none"
+        package = _package_of(os.path.realpath(program))
+        if package is None:
+            return self._asked(name, program)
+        # corepack stands in for others; what it chooses is named in the manifest, or unknown.
+        return package.version if package.name == name else f"{package.name}@{package.version}"
+
+    def _find(self, name: str) -> str:
+        """A program as tasks find it: what the root has installed comes first."""
+        path = self._environ.get("PATH", "").split(os.pathsep)
+        for directory in (os.path.join(self._root, "node_modules", ".bin"), *path):
+            program = os.path.join(directory, name)
+            if directory and os.path.isfile(program) and os.access(program, os.X_OK):
+                return program
+        return ""
+
+    def _asked(self, name: str, program: str) -> str:
+        resolved = os.path.realpath(program)
+        # A version manager's stand-in chooses by things that are not to be seen from here.
+        stands_in = not os.path.basename(resolved).startswith(name) or _is_script(resolved)
+        witness = None if stands_in else witness_of(resolved)
+        known = self._memory.recall(f"version {resolved}", witness, str)
+        if known is None:
+            known = self._ask(program)
+            self._memory.remember(f"version {resolved}", witness, known)
+        return known
+
+    def _ask(self, program: str) -> str:
+        import subprocess
+
+        try:
+            answer = subprocess.run(  # noqa: S603 - the user's own program
+                [program, "--version"],
+                cwd=self._root,
+                env=dict(self._environ),
+                capture_output=True,
+                timeout=_PATIENCE,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise InputError(f"'{program}' cannot be asked for its version: {error}") from None
+        return answer.stdout.decode("utf-8", "replace").strip()
+
+
+def _package_of(program: str) -> _ProgramPackage | None:
+    """The package that a program belongs to, by the nearest manifest with a name above it."""
+    directory = os.path.dirname(program)
+    for _ in range(_DEEPEST):
+        try:
+            with open(os.path.join(directory, "package.json"), "rb") as stream:
+                found = msgspec.json.decode(stream.read(), type=_ProgramPackage)
+        except (OSError, ValueError):
+            found = _ProgramPackage()
+        if found.name and found.version:
+            return found
+        directory = os.path.dirname(directory)
+    return None
+
+
+def _is_script(program: str) -> bool:
+    try:
+        with open(program, "rb") as stream:
+            return stream.read(2) == b"#!"
+    except OSError:
+        return False
