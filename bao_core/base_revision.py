@@ -204,9 +204,9 @@ def _candidates(
 ) -> Iterator[Candidate]:
     """What could be the base, in order."""
     if since is not None:
-        yield Candidate((since, f"origin/{since}"), "--since", demanded=True)
+        yield Candidate((since,), "--since", demanded=True)
     elif named := environ.get("BAO_BASE"):
-        yield Candidate((named, f"origin/{named}"), "BAO_BASE", demanded=True)
+        yield Candidate((named,), "BAO_BASE", demanded=True)
     elif from_ci := _ci_candidate(environ, configured_branch):
         yield from_ci
     elif configured_branch:

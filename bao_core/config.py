@@ -22,8 +22,9 @@ from bao_core.config_model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+    from bao_core.errors import ConfigError
     from bao_core.model import FileTree, Package, TaskDefinition, Workspace
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "RootConfig",
     "WorkspaceTable",
     "decode_settings",
+    "dependency_error",
     "load_root_config",
     "package_extras",
     "resolve_definitions",
@@ -71,6 +73,23 @@ def package_extras(config: RootConfig, package: Package, tree: FileTree) -> Pack
     from bao_core.config_files import read_package_extras
 
     return read_package_extras(config, package, tree)
+
+
+def dependency_error(
+    config: RootConfig, package: Package, name: str, known: Collection[str], tree: FileTree
+) -> ConfigError:
+    """The error for a configured dependency that does not exist, with its place.
+
+    Args:
+        config: The root's configuration.
+        package: Whose `package_extras` named the dependency.
+        name: The dependency.
+        known: The names of all packages.
+        tree: What the configuration was read from.
+    """
+    from bao_core.config_files import missing_dependency
+
+    return missing_dependency(config, package, name, known, tree)
 
 
 def resolve_definitions(

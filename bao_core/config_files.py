@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bao_core.config_errors import ConfigFile
+from bao_core.config_errors import ConfigFile, unknown_name
 from bao_core.config_lines import format_key, parse_key
 from bao_core.config_model import (
     DEFAULT_CACHE,
@@ -20,7 +20,7 @@ from bao_core.model import ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from bao_core.config_lines import Key
     from bao_core.config_records import CacheEntry
@@ -123,16 +123,37 @@ def read_package_extras(config: RootConfig, package: Package, tree: FileTree) ->
     """`bao_core.config.package_extras`."""
     dependencies: set[str] = set()
     tags: set[str] = set()
-    for name in {package.name, package.name if package.path else ROOT}:
-        if name in config.packages:
-            file = root_file(config, tree)
-            entry = file.decode(PackageEntry, config.packages[name], ("packages", name))
-            dependencies.update(entry.dependencies)
-            tags.update(entry.tags)
-    if (own := read_package_file(package, tree)) is not None:
-        dependencies.update(own.tables.dependencies)
-        tags.update(own.tables.tags)
+    for file, key, tables in _extras(config, package, tree):
+        if package.name in tables.dependencies:
+            place = (*key, "dependencies", tables.dependencies.index(package.name))
+            raise file.error(place, f"{format_key(place)}: package '{package.name}' names itself")
+        dependencies.update(tables.dependencies)
+        tags.update(tables.tags)
     return PackageExtras(tuple(sorted(dependencies)), tuple(sorted(tags)))
+
+
+def missing_dependency(
+    config: RootConfig, package: Package, name: str, known: Collection[str], tree: FileTree
+) -> ConfigError:
+    """`bao_core.config.dependency_error`."""
+    said, hint = unknown_name(name, known, "package")
+    for file, key, tables in _extras(config, package, tree):
+        if name in tables.dependencies:
+            place = (*key, "dependencies", tables.dependencies.index(name))
+            return file.error(place, f"{format_key(place)}: {said}", hint)
+    return ConfigError(said, where=package.manifest or None, hint=hint)
+
+
+def _extras(
+    config: RootConfig, package: Package, tree: FileTree
+) -> Iterator[tuple[ConfigFile, Key, PackageEntry | PackageTables]]:
+    """What speaks of a package's dependencies and tags."""
+    for name in dict.fromkeys((package.name, package.name if package.path else ROOT)):
+        if name in config.packages:
+            file, key = root_file(config, tree), ("packages", name)
+            yield file, key, file.decode(PackageEntry, config.packages[name], key)
+    if (own := read_package_file(package, tree)) is not None:
+        yield own.file, (), own.tables
 
 
 def root_file(config: RootConfig, tree: FileTree) -> ConfigFile:

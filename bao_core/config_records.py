@@ -196,4 +196,3 @@ class PackageTables(Struct, frozen=True, forbid_unknown_fields=True):
     dependencies: tuple[PackageName, ...] = ()
     tags: tuple[Word, ...] = ()
     tasks: dict[TaskName, TaskTable] = field(default_factory=dict)
-

@@ -11,11 +11,14 @@ import re
 from inspect import cleandoc
 from typing import Any
 
-from msgspec import Struct
 from msgspec.json import schema_components
 
 from bao_core import config_model, config_records
 from bao_core.config_records import PackageTables, RootTables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -37,11 +37,6 @@ class Layer:
         self._source = ""
 
     @property
-    def is_general(self) -> bool:
-        """Whether it speaks for all packages."""
-        return self._general
-
-    @property
     def source(self) -> str:
         """File and line."""
         if not self._source:
@@ -102,21 +97,30 @@ class Definitions:
         single = self._single.get(package.name, {})
         found: dict[str, TaskDefinition] = {}
         for name in dict.fromkeys((*self._general, *single, *own, *package.scripts)):
-            spoken_of = name in own or name in single
+            specific = [layers[name] for layers in (single, own) if name in layers]
+            definition = self._definition(name, specific, package)
+            # A task without a command may still stand for others, in this package alone.
+            if definition is not None and (
+                definition.command is not None
+                or any(layer.table.depends_on is not None for layer in specific)
+            ):
+                found[name] = definition
+        return found
+
+    def _definition(
+        self, name: str, specific: Sequence[Layer], package: Package
+    ) -> TaskDefinition | None:
+        script = _runnable(package.scripts.get(name))
+        if not specific and self._is_root_of_many(package):
             # What stands at the root for everybody, such as a script that calls bao for all
             # packages, is no task of the root package unless somebody says so.
-            asleep = not spoken_of and self._is_root_of_many(package)
-            if asleep and package.name == ROOT:
-                continue
-            script = None if asleep else _runnable(package.scripts.get(name))
-            layers = [by[name] for by in (self._general, single, own) if name in by]
-            if layers:
-                definition = self._inherited(name, layers, script)
-                if definition.command is not None or _stands_for_others(layers):
-                    found[name] = definition
-            elif script is not None:
-                found[name] = self._unconfigured(name, script, package)
-        return found
+            if package.name == ROOT:
+                return None
+            script = None
+        if name in self._general or specific:
+            general = [self._general[name]] if name in self._general else []
+            return self._inherited(name, [*general, *specific], script)
+        return None if script is None else _unconfigured(name, script, package)
 
     def _own_layers(self, package: Package) -> dict[str, Layer]:
         own = read_package_file(package, self._tree)
@@ -132,16 +136,6 @@ class Definitions:
 
     def _is_mere_root(self, package: Package) -> bool:
         return package.name == ROOT and self._is_root_of_many(package)
-
-    def _unconfigured(self, name: str, script: Command, package: Package) -> TaskDefinition:
-        return TaskDefinition(
-            name,
-            command=script,
-            depends_on=(TaskReference(name, "dependencies"),),
-            cache=False,
-            configured=False,
-            source=package.script_source,
-        )
 
     def _inherited(
         self, name: str, layers: Sequence[Layer], script: Command | None = None
@@ -205,10 +199,14 @@ def _said(layers: Sequence[Layer]) -> dict[str, tuple[Any, Layer]]:
     return said
 
 
-def _stands_for_others(layers: Sequence[Layer]) -> bool:
-    """Whether something was said, for this package alone, of what its task waits for."""
-    return any(
-        layer.table.depends_on is not None for layer in layers if not layer.is_general
+def _unconfigured(name: str, script: Command, package: Package) -> TaskDefinition:
+    return TaskDefinition(
+        name,
+        command=script,
+        depends_on=(TaskReference(name, "dependencies"),),
+        cache=False,
+        configured=False,
+        source=package.script_source,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, Struct, UnsetType
 
 from bao_core.cli.opening import opened, selecting
-from bao_core.model import Reason
+from bao_core.model import ROOT, Reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ class ListedPackage(Struct, frozen=True):
     """One package in the JSON that `bao ls` prints.
 
     Attributes:
-        path: From the workspace root; empty for the root.
-        dependencies: Names of internal packages, sorted.
+        path: From the workspace root; `.` for the root.
+        dependencies: Names of internal packages, sorted; without those that only an extra adds.
         tasks: Names of the tasks it has a command for; only with `--tasks`.
     """
 
@@ -43,13 +43,15 @@ def ls(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -
         listed = [
             ListedPackage(
                 name=chosen.name,
-                path=packages[chosen.name].path,
+                path=packages[chosen.name].path or ".",
                 provider=packages[chosen.name].provider,
-                dependencies=sorted({d.name for d in packages[chosen.name].dependencies}),
+                dependencies=list(session.packages.dependencies(chosen.name)),
                 reasons=chosen.reasons,
                 tasks=UNSET if tasks is None else tasks.get(chosen.name, []),
             )
             for chosen in selection.packages
+            # The root is a package to be listed only where its manifest makes it one.
+            if chosen.name != ROOT or arguments.tasks
         ]
     for note in selection.notes:
         terminal.note(note)
@@ -86,7 +88,7 @@ def _print(listed: Sequence[ListedPackage], terminal: Terminal, *, affected: boo
     width = max(len(shown(package.name)) for package in listed)
     for package in listed:
         name = terminal.style(shown(package.name), BOLD) + " " * (width - len(shown(package.name)))
-        terminal.line(f"{name}  {shown(package.path) or '.'}  ({package.provider})")
+        terminal.line(f"{name}  {shown(package.path)}  ({package.provider})")
         if package.tasks:
             terminal.line(f"    tasks: {', '.join(map(shown, package.tasks))}")
         for reason in package.reasons:

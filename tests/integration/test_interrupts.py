@@ -500,8 +500,9 @@ def test_a_signal_is_taken_while_the_main_thread_holds_the_flags_own_lock() -> N
     assert done.stdout == b"2\n"
 
 
-def test_the_watchdog_is_told_of_running_tasks_only(executor) -> None:
+def test_the_watchdog_is_told_of_running_tasks_only() -> None:
     """The number of a task that has ended may be anybody's."""
+    executor = LocalExecutor(4)
     executions = [executor.start(request_for("sleep 1000"), Discard()) for _ in range(3)]
     for execution in executions[:2]:
         execution.cancel(0)
@@ -514,7 +515,6 @@ def test_the_watchdog_is_told_of_running_tasks_only(executor) -> None:
     executor.close()
     for execution in executions[2:]:
         execution.wait()
-    executor.__init__(1)
 
 
 def test_tasks_carry_a_mark_of_their_own(executor) -> None:

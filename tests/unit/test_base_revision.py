@@ -163,7 +163,7 @@ def test_a_revision_that_the_user_names_must_exist(clone: Checkout) -> None:
         clone.base(since="nope")
     with pytest.raises(GitError, match="BAO_BASE: there is no revision 'nope'"):
         clone.base({"BAO_BASE": "nope"})
-    with pytest.raises(GitError, match="--since: there is no revision 'nope'$"):
+    with pytest.raises(GitError, match=r"--since: there is no revision 'nope'$"):
         clone.base(since="nope", deepen=True)
 
 
