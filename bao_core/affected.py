@@ -170,6 +170,8 @@ class _Comparison:
             verb = _VERBS[file.status]
             if self._changes.global_input(file.path):
                 shared.append(f"{file.path} {verb}")
+            if file.path in self._graph.workspace.lock_files:
+                continue  # it counts by the closures in it
             for name in self._owners(file.path):
                 directory = self._packages[name].path
                 inside = file.path[len(directory) + 1 :] if directory else file.path

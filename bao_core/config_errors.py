@@ -13,7 +13,7 @@ from msgspec import Struct, ValidationError, convert
 from msgspec import inspect as kinds
 
 from bao_core.config_checks import check
-from bao_core.config_lines import Key, format_key, line_of, parse_key
+from bao_core.config_lines import Key, find_header, find_lines, format_key, parse_key
 from bao_core.errors import ConfigError
 from bao_core.near_misses import near_misses
 
@@ -53,20 +53,28 @@ class ConfigFile:
         prefix: The place of the tables in the file, such as `("tool", "bao")`.
     """
 
-    __slots__ = ("_text", "_tree", "path", "prefix")
+    __slots__ = ("_lines", "_text", "_tree", "path", "prefix")
 
     def __init__(self, tree: FileTree, path: str, prefix: Key = ()) -> None:
         self.path = path
         self.prefix = prefix
         self._tree = tree
         self._text: str | None = None
+        self._lines: dict[Key, int] | None = None
 
     def line(self, key: Key) -> int | None:
         """The one-based line of a key; of the nearest there is where the key itself is missing."""
+        toml = self.path.endswith(".toml")
+        place = (*self.prefix, *key)
         if self._text is None:
             data = self._tree.read(self.path) or b""
             self._text = data.decode("utf-8-sig", "replace")
-        return line_of(self._text, (*self.prefix, *key), toml=self.path.endswith(".toml"))
+        if self._lines is None:
+            if toml and (line := find_header(self._text, place)):
+                return line
+            self._lines = find_lines(self._text, toml=toml)
+        lengths = range(len(place), 0, -1)
+        return next((self._lines[place[:n]] for n in lengths if place[:n] in self._lines), None)
 
     def source(self, key: Key) -> str:
         """File and line of a key, such as `bao.toml:12`."""

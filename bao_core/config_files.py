@@ -152,8 +152,10 @@ def _extras(
         if name in config.packages:
             file, key = root_file(config, tree), ("packages", name)
             yield file, key, file.decode(PackageEntry, config.packages[name], key)
-    if (own := read_package_file(package, tree)) is not None:
-        yield own.file, (), own.tables
+    own = _own_table(package, tree)
+    # Most packages have neither; what else their tables hold is checked with the tasks.
+    if own is not None and not {"dependencies", "tags"}.isdisjoint(own[1]):
+        yield own[0], (), _package_file(package, *own).tables
 
 
 def root_file(config: RootConfig, tree: FileTree) -> ConfigFile:
@@ -167,21 +169,25 @@ def read_package_file(package: Package, tree: FileTree) -> PackageFile | None:
     Raises:
         ConfigError: They hold a mistake, or there are both.
     """
+    own = _own_table(package, tree)
+    return None if own is None else _package_file(package, *own)
+
+
+def _own_table(package: Package, tree: FileTree) -> tuple[ConfigFile, dict[str, Any]] | None:
     if not package.path:
         return None
     beside = f"{package.path}/{BAO_TOML}"
     data = tree.read(beside)
-    file = ConfigFile(tree, package.config_path, parse_key(package.config_key))
-    has_both = data is not None and package.config_path != beside
-    if package.config and has_both:
-        raise _said_twice([ConfigFile(tree, beside), file])
-    if data is not None:
-        file = ConfigFile(tree, beside)
-        table: Any = parse_toml(data, beside)
-    elif package.config:
-        table = package.config
-    else:
-        return None
+    manifest = ConfigFile(tree, package.config_path, parse_key(package.config_key))
+    if data is None:
+        return (manifest, package.config) if package.config else None
+    file = ConfigFile(tree, beside)
+    if package.config and package.config_path != beside:
+        raise _said_twice([file, manifest])
+    return file, parse_toml(data, beside)
+
+
+def _package_file(package: Package, file: ConfigFile, table: dict[str, Any]) -> PackageFile:
     tables = file.decode(PackageTables, table, elsewhere=_NOT_IN_A_PACKAGE)
     if tables.name is not None and tables.name != package.name:
         raise file.error(

@@ -1,4 +1,4 @@
-"""Finds the line of a key in a configuration file that is known to parse.
+"""Finds the lines of keys in a configuration file that is known to parse.
 
 Decoders give no lines, and only a mistake needs one, so the text is read again when one is made. A
 key is a tuple of names and, for entries of lists, indices: `("cache", 0, "backend")`.
@@ -24,7 +24,7 @@ _STRING = re.compile(
     r"|'[^'\n]*'"
 )
 _PLAIN_VALUE = re.compile(r"[^\s,\]}#][^,\]}#\n]*")
-_TOML_GAP = re.compile(r"(?:[\s,]+|#[^\n]*)*")
+_GAP = re.compile(r"(?:[\s,]+|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 
 
@@ -46,19 +46,26 @@ def parse_key(text: str) -> Key:
     return tuple(int(index) if index else quoted or bare for index, quoted, bare in found)
 
 
-def line_of(text: str, key: Key, *, toml: bool) -> int | None:
-    """The one-based line where a key stands, or else what of it is nearest to it.
+def find_header(text: str, key: Key) -> int | None:
+    """The one-based line of a TOML table's header, where it can be told without reading the rest.
+
+    Only a text over several lines could hold a line that looks like a header and is none.
+    """
+    names = [part for part in key if isinstance(part, str) and _BARE.fullmatch(part)]
+    if len(names) != len(key) or '"""' in text or "'''" in text:
+        return None
+    at = f"\n{text}".find(f"\n[{'.'.join(names)}]")
+    return text.count("\n", 0, at) + 1 if at >= 0 else None
+
+
+def find_lines(text: str, *, toml: bool) -> dict[Key, int]:
+    """The one-based line of every key in a text.
 
     Args:
         text: TOML or JSON that parses.
-        key: From the top of the file.
         toml: Whether it is TOML.
     """
-    lines = (_Toml(text) if toml else _Json(text)).lines()
-    for length in range(len(key), 0, -1):
-        if (line := lines.get(key[:length])) is not None:
-            return line
-    return None
+    return (_Toml(text) if toml else _Json(text)).lines()
 
 
 class _Scanner:
@@ -111,7 +118,7 @@ class _Toml(_Scanner):
         self.table: Key = ()
 
     def scan(self) -> None:
-        self.entries("\0", _TOML_GAP, self.statement)
+        self.entries("\0", _GAP, self.statement)
 
     def statement(self) -> None:
         start = self.at
@@ -171,9 +178,9 @@ class _Toml(_Scanner):
                 self.note(place, self.at)
                 self.value(place)
 
-            self.entries("]", _TOML_GAP, entry)
+            self.entries("]", _GAP, entry)
         elif self.sees("{"):
-            self.entries("}", _TOML_GAP, lambda: self.pair(key))
+            self.entries("}", _GAP, lambda: self.pair(key))
         elif not self.take(_STRING):
             self.take(_PLAIN_VALUE)
 
@@ -185,12 +192,12 @@ class _Toml(_Scanner):
 
 class _Json(_Scanner):
     def scan(self) -> None:
-        self.take(_TOML_GAP)
+        self.take(_GAP)
         self.value(())
 
     def value(self, key: Key) -> None:
         if self.sees("{"):
-            self.entries("}", _TOML_GAP, lambda: self.member(key))
+            self.entries("}", _GAP, lambda: self.member(key))
         elif self.sees("["):
             index = count()
 
@@ -199,7 +206,7 @@ class _Json(_Scanner):
                 self.places[place] = self.at
                 self.value(place)
 
-            self.entries("]", _TOML_GAP, entry)
+            self.entries("]", _GAP, entry)
         elif not self.take(_STRING):
             self.take(_PLAIN_VALUE)
 
@@ -210,9 +217,9 @@ class _Json(_Scanner):
             return
         key = (*table, _json_name(name))
         self.places[key] = start
-        self.take(_TOML_GAP)
+        self.take(_GAP)
         if self.sees(":"):
-            self.take(_TOML_GAP)
+            self.take(_GAP)
             self.value(key)
 
 

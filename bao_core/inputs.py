@@ -10,7 +10,7 @@ from msgspec import Struct
 from bao_core.digests import hash_text
 from bao_core.errors import InputError
 from bao_core.globs import compile_globs
-from bao_core.model import Stamp, Task, TaskGraph, TaskId
+from bao_core.model import Stamp, Task, TaskId
 from bao_core.outputs import resolve_patterns
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bao_core.globs import Globs
     from bao_core.graph import PackageGraph
-    from bao_core.model import Package, TaskDefinition, Workspace
+    from bao_core.model import Package, TaskDefinition, TaskGraph, Workspace
     from bao_core.state import WorkspaceState
     from bao_core.worktree import WorktreeFiles
 
@@ -86,16 +86,18 @@ class InputResolver:
         workspace: Workspace,
         packages: PackageGraph,
         graph: TaskGraph,
+        definitions: Mapping[str, Mapping[str, TaskDefinition]],
         state: WorkspaceState,
     ) -> None:
         self.files = files
         self._workspace = workspace
         self._packages = packages
         self._graph = graph
+        self._definitions = definitions
         self._state = state
         self._default_digests: dict[str, str] = {}
         self._producers: dict[str, frozenset[TaskId]] = {}
-        self._output_globs: list[tuple[str, TaskId, Globs]] | None = None
+        self._output_globs: list[tuple[TaskId, Globs]] | None = None
         self._upstream: dict[TaskId, frozenset[TaskId]] = {}
 
     def resolve(self, task: Task) -> InputSet:
@@ -193,6 +195,9 @@ class InputResolver:
                 first, last = self.files.span(directory)
                 found.update(p for p in self.files.paths[first:last] if positive.matches(p))
             found.update(p for p in rules_literals(package, rules) if self._is_file(p))
+        for place in _literal_places(package, rules, positive):
+            # Said before the file is there: the first run must not differ from the second.
+            self._covers(place, task, positive)
         kept = [path for path in found if not negative.matches(path)]
         return sorted(path for path in kept if not self._covers(path, task, positive))
 
@@ -226,9 +231,9 @@ class InputResolver:
         known = self._producers.get(path)
         if known is None:
             if self._output_globs is None:
-                self._output_globs = _output_globs(self._graph, self._workspace)
+                self._output_globs = _output_globs(self._definitions, self._workspace)
             known = self._producers[path] = frozenset(
-                task_id for _, task_id, globs in self._output_globs if globs.matches(path)
+                task_id for task_id, globs in self._output_globs if globs.matches(path)
             )
         return known
 
@@ -258,6 +263,12 @@ _CLOCK_TICK = 20_000_000
 """Nanoseconds within which two changes may get one time stamp (a tick of a 100 Hz kernel, twice)."""
 
 
+def _literal_places(package: Package, rules: InputRules, positive: Globs) -> list[str]:
+    """Paths that patterns certainly mean: named ones, and something in each named folder."""
+    folders = (f"{folder}/*" for folder in positive.directories() if folder != package.path)
+    return [*rules_literals(package, rules), *(folder for folder in folders if folder != "/*")]
+
+
 def rules_literals(package: Package, rules: InputRules) -> Collection[str]:
     """Patterns without a wildcard, as paths from the root."""
     literals = []
@@ -271,15 +282,14 @@ def rules_literals(package: Package, rules: InputRules) -> Collection[str]:
     return literals
 
 
-def _output_globs(graph: TaskGraph, workspace: Workspace) -> list[tuple[str, TaskId, Globs]]:
+def _output_globs(
+    definitions: Mapping[str, Mapping[str, TaskDefinition]], workspace: Workspace
+) -> list[tuple[TaskId, Globs]]:
     return [
-        (
-            workspace.packages[task.package].path,
-            task.id,
-            resolve_patterns(workspace.packages[task.package].path, task.definition.outputs),
-        )
-        for task in graph.tasks.values()
-        if task.definition.outputs
+        (TaskId(f"{name}#{task}"), resolve_patterns(package.path, definition.outputs))
+        for name, package in workspace.packages.items()
+        for task, definition in definitions.get(name, {}).items()
+        if definition.outputs and definition.command is not None
     ]
 
 

@@ -342,7 +342,9 @@ class Session:
         from bao_core.task_keys import KeyMaker
         from bao_core.task_run import Workbench
 
-        resolver = InputResolver(self.files, self.workspace, self.packages, graph, self.state)
+        resolver = InputResolver(
+            self.files, self.workspace, self.packages, graph, self.definitions, self.state
+        )
         settings = self._key_settings(graph, options)
         from bao_core.tools import Toolbox
 

@@ -18,9 +18,9 @@ def config(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str
     """Print the configuration of the root; returns the exit code."""
     arguments: ConfigArguments = invocation.arguments
     if arguments.schema:
-        from bao_core.config_schema import json_schema
+        from bao_core.config_schema import schema_text
 
-        terminal.json(json_schema())
+        terminal.line(schema_text().rstrip("\n"))
         return 0
     from msgspec import to_builtins
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-
 from typing import cast
 
 from bao_core.cli.opening import opened, selecting

@@ -164,7 +164,7 @@ def test_a_root_that_is_a_package_owns_every_file() -> None:
     )
     assert affected(real, real, "M docs/x.md") == {
         "top": ["file-changed: docs/x.md changed"],
-        "user": ["file-changed: user/x changed"][:0] + ["dependency: top is affected"],
+        "user": ["dependency: top is affected"],
     }
     assert affected(real, real, "M user/x")["top"] == ["file-changed: user/x changed"]
 
@@ -264,7 +264,6 @@ def test_a_lock_file_affects_the_packages_whose_closure_it_changed() -> None:
     before = lock()(a=["requests@2.31", "idna@3"], b=[], c=["idna@3"])
     after = lock()(a=["requests@2.32", "idna@3"], b=[], c=["idna@3"])
     assert affected(before, after, "M lock") == {
-        ROOT: ["file-changed: lock changed"],
         "a": ["lock: requests 2.31 → 2.32"],
         "b": ["dependency: a is affected"],
     }
@@ -273,13 +272,22 @@ def test_a_lock_file_affects_the_packages_whose_closure_it_changed() -> None:
 def test_a_lock_file_whose_closures_are_equal_affects_nobody() -> None:
     before = lock(digest="sha512-a")(a=["requests@2.31"])
     after = lock(digest="sha512-b")(a=["requests@2.31"])
-    assert list(affected(before, after, "M lock")) == [ROOT]
+    assert affected(before, after, "M lock") == {}
 
 
 def test_an_equal_digest_is_an_equal_closure_even_where_the_closure_was_not_kept() -> None:
     before = lock(digest="d")(a=["requests@2.31"])
     after = lock(digest="d")(a=[])
-    assert list(affected(before, after, "M lock")) == [ROOT]
+    assert affected(before, after, "M lock") == {}
+
+
+def test_a_lock_file_is_no_file_of_the_package_around_it() -> None:
+    def make(version: str) -> Workspace:
+        lib = package("lib", "lib", external=[f"x@{version}"])
+        return workspace(lib, root=package("top", ""), lock_files=("lock",))
+
+    assert affected(make("1"), make("2"), "M lock") == {"lib": ["lock: x 1 → 2"]}
+    assert list(affected(make("1"), make("2"), "M sub/lock")) == ["top"]
 
 
 def test_the_closure_of_a_root_that_is_no_package_affects_everything() -> None:

@@ -13,28 +13,26 @@ from typing import BinaryIO, ClassVar, Self
 
 from blake3 import blake3
 
-from bao_core.errors import CacheError
-from bao_core.events import WarningRaised
-from bao_core.interfaces.cache import CacheBackend, CacheStats, EntryInfo, Evicted, Stored
-from bao_core.model import CacheKey
-
 from bao_cache_local.blobs import BlobStore, ChangedSourceError
 from bao_cache_local.entries import EntryFormat, is_hash, is_own_digest, read_whole
 from bao_cache_local.files import UNWRITABLE, Workshop, publish, remove, write_all
 from bao_cache_local.history import History
 from bao_cache_local.settings import LocalCacheSettings, cache_directory
 from bao_cache_local.upkeep import Upkeep
+from bao_core.errors import CacheError
+from bao_core.events import WarningRaised
+from bao_core.interfaces.cache import CacheBackend, CacheStats, EntryInfo, Evicted, Stored
+from bao_core.model import CacheKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from bao_cache_local.entries import Entry
     from bao_core.events import Event
     from bao_core.interfaces.cache import BlobSink, BlobSource, EvictionPolicy
     from bao_core.interfaces.component import Context
     from bao_core.model import ActionResult, Digest, TaskId
-
-    from bao_cache_local.entries import Entry
 
 _TOUCHED = 3600.0
 """Seconds for which an entry that was used is not marked again."""
@@ -116,7 +114,7 @@ class LocalCache(CacheBackend):
         found: set[CacheKey] = set()
         old = time.time() - _TOUCHED
         for key in keys:
-            for directory in self._read_through:
+            for directory in self._read_through if is_hash(key) else ():
                 path = f"{directory}/{key[:2]}/{key}"
                 try:
                     used = os.stat(path).st_mtime
@@ -156,14 +154,17 @@ class LocalCache(CacheBackend):
         except ChangedSourceError:
             return Stored.REFUSED
         except OSError as error:
-            if error.errno not in UNWRITABLE:
-                raise
-            self._give_up_writing(error)
-            return Stored.REFUSED
+            if error.errno in UNWRITABLE:
+                self._give_up_writing(error)
+                return Stored.REFUSED
+            raise CacheError(
+                f"an entry cannot be stored: {error.strerror}", where=self.root
+            ) from error
 
     def remove_entry(self, key: CacheKey) -> None:
         """Forget an entry. One that is only read through stays where it is."""
-        remove(_path(self._own, key))
+        if is_hash(key):
+            remove(_path(self._own, key))
 
     def latest(self, task_id: TaskId, limit: int = 1) -> Iterable[EntryInfo]:
         """The newest entries of a task: this workspace's first, then those of others."""
@@ -191,6 +192,8 @@ class LocalCache(CacheBackend):
         return Stored.STORED
 
     def _find(self, key: CacheKey) -> Entry | None:
+        if not is_hash(key):
+            return None
         for directory in self._read_through:
             path = f"{directory}/{key[:2]}/{key}"
             try:
@@ -245,7 +248,9 @@ class LocalCache(CacheBackend):
         except ChangedSourceError:
             raise CacheError("a blob changed while it was stored") from None
         except OSError as error:
-            raise CacheError(f"a blob cannot be stored: {error.strerror}", where=self.root) from error
+            raise CacheError(
+                f"a blob cannot be stored: {error.strerror}", where=self.root
+            ) from error
 
     # --- upkeep ------------------------------------------------------------------------------
 
@@ -308,9 +313,7 @@ def _mark(path: str) -> None:
         pass  # gone meanwhile, or not to be written: then nobody evicts it either
 
 
-def _in_order(
-    named: Iterable[Digest], blobs: Sequence[BlobSource]
-) -> list[BlobSource]:
+def _in_order(named: Iterable[Digest], blobs: Sequence[BlobSource]) -> list[BlobSource]:
     """One source for each digest.
 
     Raises:

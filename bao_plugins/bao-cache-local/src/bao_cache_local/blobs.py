@@ -13,19 +13,17 @@ from io import BytesIO
 
 from blake3 import blake3
 
-from bao_core.errors import CacheError
-from bao_core.model import Digest
-
 from bao_cache_local.entries import is_own_digest, read_whole
 from bao_cache_local.files import publish, remove, write_all
+from bao_core.errors import CacheError
+from bao_core.model import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from bao_core.interfaces.cache import BlobSink, BlobSource
-
     from bao_cache_local.files import Workshop
+    from bao_core.interfaces.cache import BlobSink, BlobSource
 
 _CHUNK = 1 << 20
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -34,7 +32,7 @@ FRESH = 600.0
 
 
 class ChangedSourceError(Exception):
-    """A source holds other bytes than its digest says."""
+    """A source does not hold, or no longer, what its digest says."""
 
 
 class BlobStore:
@@ -161,7 +159,10 @@ def _fill(source: BlobSource, target: int) -> None:
     if source.path is not None and source.digest.size > _CHUNK:
         from bao_core.outputs import copy_contents
 
-        reading = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            reading = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ChangedSourceError from error
         try:
             found = copy_contents(reading, target)
         finally:
@@ -175,7 +176,11 @@ def _fill(source: BlobSource, target: int) -> None:
 def _write_stream(source: BlobSource, target: int) -> Digest:
     hasher = blake3()
     size = 0
-    with source.open() as stream:
+    try:
+        opened = source.open()
+    except OSError as error:
+        raise ChangedSourceError from error
+    with opened as stream:
         while chunk := stream.read(_CHUNK):
             hasher.update(chunk)
             size += len(chunk)

@@ -10,86 +10,45 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
+import threading
 
-from bao_core.interfaces.cache import CacheStats, EntryInfo
-from bao_core.model import CacheKey, TaskId
-from sqlalchemy import (
-    Column,
-    Engine,
-    Float,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    func,
-    select,
-    text,
-)
+from sqlalchemy import URL, create_engine, event, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from bao_cache_local.files import remove
 from bao_cache_local.scanning import Scanner
+from bao_cache_local.tables import blobs, entries, needs
+from bao_core.errors import CacheError
+from bao_core.interfaces.cache import CacheStats, EntryInfo
+from bao_core.model import CacheKey, TaskId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
     Answer = TypeVar("Answer")
 
-VERSION = 1
-"""Of the tables; a catalogue of another version is made anew."""
+_DAMAGED = (SQLAlchemyError, sqlite3.Error, ValueError, TypeError, OverflowError)
+"""How damage shows; what was flipped in a database need not be noticed by the database."""
 
 _BUSY = 2_000
 """Milliseconds to wait for another process that writes."""
 
-metadata = MetaData()
 
-directories = Table(
-    "directories",
-    metadata,
-    Column("path", String, primary_key=True),  # from the cache's root
-    Column("modified", Integer, nullable=False),  # ns when it was read; 0: read it again
-)
-entries = Table(
-    "entries",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("directory", String, nullable=False, index=True),
-    Column("key", String, nullable=False),
-    Column("task", String, nullable=False),
-    Column("created", Float, nullable=False),
-    Column("used", Float, nullable=False, index=True),
-    Column("size", Integer, nullable=False),  # of the file
-)
-needs = Table(
-    "needs",
-    metadata,
-    Column("entry", Integer, nullable=False, index=True),
-    Column("hash", String, nullable=False, index=True),
-)
-blobs = Table(
-    "blobs",
-    metadata,
-    Column("hash", String, primary_key=True),
-    Column("size", Integer, nullable=False),
-)
-
-
-class CatalogueBusyError(Exception):
-    """Another process writes, and has done so for long."""
+class OutOfTime:
+    """The answer where there was no time for one."""
 
 
 class Catalogue:
-    """The catalogue of the cache at a root directory."""
+    """The catalogue of the cache at a root directory. May be used from several threads."""
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._lock = threading.Lock()
         self._engine = self._open(in_memory=False)
 
     def close(self) -> None:
@@ -111,73 +70,70 @@ class Catalogue:
 
     def rebuild(self) -> None:
         """Throw everything away and read it off the files again."""
-        self._make_anew()
+        with self._lock:
+            self._make_anew(in_memory=False)
         self.use(lambda _connection: None)
 
-    def use(
-        self,
-        action: Callable[[Connection], Answer],
-        *,
-        deadline: float | None = None,
-    ) -> Answer:
+    def use(self, action: Callable[[Connection], Answer]) -> Answer:
         """Bring the catalogue up to date and do something with it, in one transaction.
 
-        A damaged catalogue is made anew, in memory where the disk refuses, and the action repeated.
+        Raises:
+            CacheError: Another process has been writing to it for long.
+        """
+        answer = self.use_until(action, None)
+        if isinstance(answer, OutOfTime):  # there was no deadline, so it is busy
+            raise CacheError(
+                "the catalogue of the local cache is in use by another process",
+                where=f"{self.root}/index.sqlite",
+                hint="try again later",
+            )
+        return answer
+
+    def use_until(
+        self, action: Callable[[Connection], Answer], deadline: float | None
+    ) -> Answer | OutOfTime:
+        """Do the same unless time runs out before it is up to date, or another process writes.
+
+        A catalogue that is damaged is made anew, and in memory if that one cannot be used either.
 
         Args:
             action: What to do.
-            deadline: A `time.monotonic()` after which the catalogue need not be up to date.
-
-        Raises:
-            CatalogueBusyError: Another process writes.
+            deadline: A `time.monotonic()`.
         """
-        for in_memory in (False, True):
-            try:
-                return self._try(action, deadline)
-            except OperationalError as error:
-                if "locked" in str(error.orig):
-                    raise CatalogueBusyError from error
-                self._make_anew(in_memory=in_memory)
-            except (SQLAlchemyError, sqlite3.Error, ValueError, TypeError, OverflowError):
-                # What was flipped in a database need not be noticed by the database.
-                self._make_anew(in_memory=in_memory)
-        return self._try(action, deadline)
+        with self._lock:
+            for in_memory in (False, True):
+                try:
+                    return self._try(action, deadline)
+                except OperationalError as error:
+                    if "locked" in str(error.orig):
+                        return OutOfTime()
+                    self._make_anew(in_memory=in_memory)
+                except _DAMAGED:
+                    self._make_anew(in_memory=in_memory)
+            return self._try(action, deadline)
 
-    def _try(self, action: Callable[[Connection], Answer], deadline: float | None) -> Answer:
-        Scanner(self.root).update(self._engine, deadline)
+    def _try(
+        self, action: Callable[[Connection], Answer], deadline: float | None
+    ) -> Answer | OutOfTime:
+        if not Scanner(self.root, self._engine).update(deadline):
+            return OutOfTime()
         with self._engine.begin() as connection:
             return action(connection)
 
-    def _make_anew(self, *, in_memory: bool = False) -> None:
+    def _make_anew(self, *, in_memory: bool) -> None:
         self._engine.dispose()
-        if not in_memory:
-            for ending in ("", "-wal", "-shm", "-journal"):
-                try:
-                    os.unlink(f"{self.root}/index.sqlite{ending}")
-                except OSError:
-                    in_memory = in_memory or os.path.lexists(f"{self.root}/index.sqlite{ending}")
+        for ending in ("", "-wal", "-shm", "-journal"):
+            path = f"{self.root}/index.sqlite{ending}"
+            in_memory = not (remove(path) or not os.path.lexists(path)) or in_memory
         self._engine = self._open(in_memory=in_memory)
 
     def _open(self, *, in_memory: bool) -> Engine:
-        path = f"{self.root}/index.sqlite"
-        if in_memory or not os.path.isdir(self.root):
-            engine = create_engine("sqlite://", poolclass=StaticPool)
-        else:
-            engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool)
+        there = not in_memory and os.path.isdir(self.root)
+        url = URL.create("sqlite", database=f"{self.root}/index.sqlite" if there else None)
+        arguments = {"check_same_thread": False}
+        engine = create_engine(url, poolclass=StaticPool, connect_args=arguments)
         _use_immediate_transactions(engine)
         return engine
-
-
-def prepare(connection: Connection) -> None:
-    """Make the tables, unless they are there in this version.
-
-    Raises:
-        SQLAlchemyError: What is there is no catalogue.
-    """
-    if connection.execute(text("PRAGMA user_version")).scalar() != VERSION:
-        metadata.drop_all(connection)
-        metadata.create_all(connection)
-        connection.execute(text(f"PRAGMA user_version = {VERSION}"))
 
 
 def _use_immediate_transactions(engine: Engine) -> None:
@@ -227,8 +183,3 @@ def _count(connection: Connection) -> tuple[int, int, int]:
         select(func.count(), func.coalesce(func.sum(blobs.c.size), 0)).select_from(blobs)
     ).one()
     return int(count), int(blob_count), int(size) + int(blob_size)
-
-
-def monotonic() -> float:
-    """The clock that deadlines are told by."""
-    return time.monotonic()

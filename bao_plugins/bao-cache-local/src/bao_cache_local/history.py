@@ -10,18 +10,16 @@ import os
 
 from blake3 import blake3
 
-from bao_core.model import CacheKey
-
 from bao_cache_local.entries import is_hash, read_whole
 from bao_cache_local.files import write_all
+from bao_core.model import CacheKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bao_core.model import TaskId
-
     from bao_cache_local.files import Workshop
+    from bao_core.model import TaskId
 
 _LONG = 16 << 10
 """Bytes at which a history is cut."""
@@ -104,4 +102,3 @@ def _append_line(path: str, line: str) -> int:
         return os.lseek(descriptor, 0, os.SEEK_CUR)
     finally:
         os.close(descriptor)
-

@@ -15,9 +15,8 @@ import sys
 import threading
 import time
 
-from bao_core.interfaces.cache import Evicted, EvictionPolicy
-
 from bao_cache_local.files import Workshop, write_all
+from bao_core.interfaces.cache import Evicted, EvictionPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,8 +132,11 @@ class Upkeep:
         due = self.due()
         if due == "now" and self._import is not None:
             self._import.join()
-        return due == "now" or (due == "soon" and "sqlalchemy" in sys.modules
-                                and (self._import is None or not self._import.is_alive()))
+        return due == "now" or (
+            due == "soon"
+            and "sqlalchemy" in sys.modules
+            and (self._import is None or not self._import.is_alive())
+        )
 
     def _read(self) -> tuple[float | None, int]:
         try:

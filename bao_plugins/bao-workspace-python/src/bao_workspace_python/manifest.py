@@ -183,9 +183,10 @@ class Manifest(Struct, frozen=True):
         return self.line_of(name)
 
     def line_of(self, text: str) -> int | None:
-        """The first line that holds a text."""
-        at = self.text.find(text) if text else -1
-        return self.text.count("\n", 0, at) + 1 if at >= 0 else None
+        """The first line that holds a text, in quotes if there is one."""
+        places = (self.text.find(form) for form in (f'"{text}"', f"'{text}'", text) if text)
+        at = next((place for place in places if place >= 0), None)
+        return None if at is None else self.text.count("\n", 0, at) + 1
 
 
 def read_manifest(path: str, data: bytes) -> Manifest:
