@@ -168,15 +168,16 @@ class _Walk:
 
     def _check_struct(self, kind: kinds.StructType, value: Mapping[str, Any], key: Key) -> None:
         fields = {field.encode_name: field for field in kind.fields}
-        for name in value:
-            if name not in fields and (kind.forbid_unknown_fields or not _is_own(kind.cls)):
+        lenient = _is_own(kind.cls) and not kind.forbid_unknown_fields
+        for name, item in value.items():
+            if name in fields:
+                self.check(fields[name].type, item, (*key, name))
+            elif not lenient:
                 raise self._unknown_key(name, fields, key)
         for name, field in fields.items():
-            if name in value:
-                self.check(field.type, value[name], (*key, name))
-            elif field.required:
-                place = format_key(key) or "the table"
-                raise self._file.error(key, f"{place}: '{name}' is missing")
+            if field.required and name not in value:
+                place = f"{format_key(key)}: " if key else ""
+                raise self._file.error(key, f"{place}'{name}' is missing")
 
     def _check_dict(self, kind: kinds.DictType, value: Mapping[str, Any], key: Key) -> None:
         for name, item in value.items():
@@ -222,7 +223,7 @@ class _Walk:
 
 
 def _is_own(record: type) -> bool:
-    """Whether a record of bao's own lets further keys through on purpose."""
+    """Whether a record is bao's own, which lets further keys through only on purpose."""
     return record.__module__ == "bao_core.config_records"
 
 

@@ -21,9 +21,6 @@ class IgnoredPaths:
         self._known: dict[str, bool] = {}
         self._lock = Lock()
 
-    def __contains__(self, path: str) -> bool:
-        return bool(self.among([path]))
-
     def among(self, paths: Iterable[str]) -> set[str]:
         """Those of the paths that git ignores; none without git."""
         if not self._has_git:

@@ -365,7 +365,7 @@ class Session:
             boot=boot_id(),
             environment=TaskEnvironments(self, options, trace or Trace.begin(self.environ)).of,
             replay=lambda task: (mode or task.definition.output_logs or default_mode) == "full",
-            is_ignored=ignored.__contains__,
+            is_ignored=ignored.among,
             uncacheable=lambda _task: self._contributor_fault,
             look_up=not options.force,
             store=options.cache,

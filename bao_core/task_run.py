@@ -15,7 +15,7 @@ from bao_core.events import TaskOutput, TaskStarted, TaskWaited
 from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResult, Usage
 from bao_core.keys import encode_parts
 from bao_core.model import ActionResult, CacheKey, Reason, Stamp
-from bao_core.outputs import OutputSpec, clean, collect, restore
+from bao_core.outputs import OutputSpec, clean, collect, recover, restore, standing
 from bao_core.stamps import stamps_equal
 from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
@@ -24,7 +24,7 @@ from bao_core.tiers import BytesSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Literal
 
     from bao_core.events import EventBus
@@ -102,7 +102,7 @@ class Workbench(Struct, frozen=True):
     boot: str
     environment: Callable[[Task, str], dict[str, str]]
     replay: Callable[[Task], bool]
-    is_ignored: Callable[[str], bool]
+    is_ignored: Callable[[Sequence[str]], Collection[str]]
     uncacheable: Callable[[Task], str]
     look_up: bool = True
     store: bool = True
@@ -140,6 +140,7 @@ class TaskRun:
         self._cancelled = False
         self._grace = GRACE
         self._others: set[str] | None = None
+        self._staging = os.path.join(bench.state.directory, "staging")
         package = bench.workspace.packages[task.package]
         self._package: Package = package
         self._spec = OutputSpec(package.path, task.definition.outputs)
@@ -147,6 +148,7 @@ class TaskRun:
     def run(self) -> Finished:
         """Take the task to its end. Called on a thread of its own; holds the task's lock."""
         with self._lock() as waited:
+            recover(self._bench.files.root, self._staging, self._task.id)
             hit = self._look_up_again() if waited else self._hit
             if hit is not None and (restored := self._restore(hit)) is not None:
                 return restored
@@ -185,21 +187,10 @@ class TaskRun:
         bench, started = self._bench, time.time()
         recorded_at = time.time_ns()
         key = self._keyed.key
-        owned = bench.intents.begin(self._task.id, self._spec)
         try:
-            stamps = restore(
-                bench.files.root,
-                self._spec,
-                hit.result,
-                lambda digests, sink: bench.tiers.fetch(hit, digests, sink),
-                owned=owned,
-                is_tracked=bench.files.is_tracked,
-                is_ignored=bench.is_ignored,
-                staging_dir=os.path.join(bench.state.directory, "staging"),
-                others=self._is_anothers,
-                clean=self._task.definition.clean,
-                on_left=self._name_what_is_left,
-            )
+            stamps = self._standing(hit)
+            if stamps is None:
+                stamps = self._write_outputs(hit)
             log = self._replayed_log(hit)
         except CacheError as error:
             bench.tiers.discard(key, hit, str(error))
@@ -225,6 +216,37 @@ class TaskRun:
             started=started,
             duration=time.time() - started,
             saved=hit.result.duration,
+        )
+
+    def _standing(self, hit: Hit) -> dict[str, Stamp] | None:
+        """The stamps of the outputs, if they are already there, byte for byte."""
+        bench = self._bench
+        memory = bench.state.task(self._task.id)
+        return standing(
+            bench.files.root,
+            self._spec,
+            hit.result,
+            owned=memory.stamps if memory is not None else (),
+            others=self._is_anothers,
+            is_tracked=bench.files.is_tracked,
+            is_ignored=bench.is_ignored,
+            clean=self._task.definition.clean,
+        )
+
+    def _write_outputs(self, hit: Hit) -> dict[str, Stamp]:
+        bench = self._bench
+        return restore(
+            bench.files.root,
+            self._spec,
+            hit.result,
+            lambda digests, sink: bench.tiers.fetch(hit, digests, sink),
+            owned=bench.intents.begin(self._task.id, self._spec),
+            is_tracked=bench.files.is_tracked,
+            is_ignored=bench.is_ignored,
+            staging_dir=self._staging,
+            others=self._is_anothers,
+            clean=self._task.definition.clean,
+            on_left=self._name_what_is_left,
         )
 
     def _replayed_log(self, hit: Hit) -> bytes | None:

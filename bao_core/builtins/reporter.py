@@ -102,6 +102,7 @@ class Reporter(EventSink):
         self._verbose = options.verbosity > 0
         self._stream = options.log_order == "stream"
         self._groups = not self._stream and options.environ.get("GITHUB_ACTIONS") == "true"
+        self._prefix_of: tuple[TaskId | None, bytes] = (None, b"")
         self._shown: dict[TaskId, _Shown] = {}
         self._tally = text.Tally()
         self._warned: set[str] = set()
@@ -336,6 +337,12 @@ class Reporter(EventSink):
         self._error.flush()
 
     def _prefix(self, task_id: TaskId) -> bytes:
+        # Lines of one task mostly follow each other.
+        if self._prefix_of[0] != task_id:
+            self._prefix_of = (task_id, self._make_prefix(task_id))
+        return self._prefix_of[1]
+
+    def _make_prefix(self, task_id: TaskId) -> bytes:
         label = _encoded(one_line(task_id))
         if not self._color:
             return label + b": "

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bao_core.cli.commands import CacheArguments, CleanArguments
+    from bao_core.cli.commands import CacheArguments, CleanArguments, RebuildArguments
     from bao_core.cli.options import Invocation
     from bao_core.cli.terminal import Terminal
     from bao_core.interfaces.cache import EvictionPolicy
@@ -139,7 +139,7 @@ def verify(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str
 
 def rebuild(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -> int:
     """Make the catalogue of one tier anew; returns the exit code."""
-    arguments: CacheArguments = invocation.arguments
+    arguments: RebuildArguments = invocation.arguments
     with opened(invocation, environ, terminal) as session:
         tier = _one_tier(session, arguments.tier, terminal)
         with _naming(tier):

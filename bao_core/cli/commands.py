@@ -42,10 +42,16 @@ class WhyArguments(Struct, frozen=True, kw_only=True):
 
 
 class CacheArguments(Struct, frozen=True, kw_only=True):
-    """The command line of the `bao cache` commands that only look or mend."""
+    """The command line of `bao cache stats`, `ls` and `verify`."""
 
     tier: str | None = None
     json: bool = False
+
+
+class RebuildArguments(Struct, frozen=True, kw_only=True):
+    """The command line of `bao cache rebuild`."""
+
+    tier: str | None = None
 
 
 class CleanArguments(Struct, frozen=True, kw_only=True):
@@ -171,7 +177,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "cache rebuild",
         "Make the catalogue anew from the entries.",
-        CacheArguments,
+        RebuildArguments,
         options=(_TIER,),
     ),
     Command(

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from bao_core.cli.opening import opened, selecting
 from bao_core.errors import UsageError
-from bao_core.model import Command
+from bao_core.model import ROOT, Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class PackageEdge(Struct, frozen=True, order=True):
 
 
 class PackageNode(Struct, frozen=True):
-    """A package in the JSON that `bao graph` prints; `path` is empty for the root."""
+    """A package in the JSON that `bao graph` prints; `path` is `.` for the root."""
 
     name: str
     path: str
@@ -81,7 +81,8 @@ def graph(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]
             selection = session.select(chosen)
             for note in selection.notes:
                 terminal.note(note)
-            names = {package.name for package in selection.packages}
+            # The root is a package to be drawn only where its manifest makes it one.
+            names = {package.name for package in selection.packages} - {ROOT}
             packages = package_nodes(session.workspace, names)
             drawn = [_drawn_package(node) for node in packages]
             document = {"version": 1, "packages": packages}
@@ -100,7 +101,7 @@ def package_nodes(workspace: Workspace, names: Collection[str]) -> list[PackageN
     return [
         PackageNode(
             package.name,
-            package.path,
+            package.path or ".",
             sorted(
                 PackageEdge(dependency.name, dependency.kind)
                 for dependency in package.dependencies

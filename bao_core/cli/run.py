@@ -155,6 +155,8 @@ def _print_plan(records: Sequence[TaskRecord], terminal: Terminal) -> None:
         terminal.note("nothing to do: no package is selected that has these tasks")
     for record in records:
         answer = record.cache if record.tier is None else f"{record.cache} ({record.tier})"
+        if record.command is None:
+            answer = "transit"
         key = "" if record.key is None else terminal.style(f"  {record.key[:12]}", DIM)
         terminal.line(f"{terminal.style(shown(record.id), BOLD)}  {answer}{key}")
         command = record.command

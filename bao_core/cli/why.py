@@ -49,7 +49,7 @@ def _facts(explanation: Explanation, *, all_parts: bool) -> Iterator[tuple[str, 
         yield "made", _when(explanation.created)
     if explanation.outcome == "hit" and explanation.saved is not None:
         yield "saves", _seconds(explanation.saved)
-    if explanation.compared_with is not None:
+    if explanation.outcome != "hit" and explanation.compared_with is not None:
         yield "compared", f"with the last result, {explanation.compared_with}"
     heading = "because"
     for reason in explanation.differences:

@@ -246,7 +246,7 @@ def test_a_command_that_cannot_be_started_is_named_with_the_reason(
 
 @pytest.mark.parametrize("command", ["true", ("true",)])
 def test_a_directory_that_does_not_exist_is_named(executor, tmp_path, command) -> None:
-    with pytest.raises(ExecutionError, match="directory to run it in does not exist: .*/gone"):
+    with pytest.raises(ExecutionError, match=r"directory to run it in does not exist: .*/gone"):
         executor.start(request_for(command, tmp_path / "gone"), Output())
 
 

@@ -44,7 +44,7 @@ A, B = TaskId("a#build"), TaskId("b#test")
 class Screen:
     """A reporter and what it has written, in order, to both of its streams."""
 
-    def __init__(self, directory: Path | str = "/tmp", **options: object) -> None:  # noqa: S108
+    def __init__(self, directory: Path | str = "/tmp", **options: object) -> None:
         self.out, self.error = io.BytesIO(), io.BytesIO()
         self.reporter = Reporter(
             ReporterOptions(
@@ -140,9 +140,7 @@ def test_a_failed_task_is_named_on_standard_error_after_its_output() -> None:
     reporter = Reporter(ReporterOptions(stdout=stream, stderr=stream))
     for event in (started(), output(b"no\n"), finished(code=3, duration=1.2)):
         reporter.handle(event)
-    assert b"".join(order).endswith(
-        b"a#build: no\na#build: failed with exit code 3 after 1.20s\n"
-    )
+    assert b"".join(order).endswith(b"a#build: no\na#build: failed with exit code 3 after 1.20s\n")
     screen = Screen().show(started(), output(b"no\n"), finished(code=137))
     assert screen.errors() == "a#build: failed with exit code 137 (SIGKILL)\n"
 
@@ -150,9 +148,7 @@ def test_a_failed_task_is_named_on_standard_error_after_its_output() -> None:
 def test_a_task_that_failed_before_it_started_says_why() -> None:
     reason = Reason("no-key", "input src/a.py cannot be read")
     screen = Screen().show(finished(code=74, reasons=(reason,)))
-    assert screen.errors() == (
-        "a#build: failed with exit code 74: input src/a.py cannot be read\n"
-    )
+    assert screen.errors() == ("a#build: failed with exit code 74: input src/a.py cannot be read\n")
     assert screen.text() == ""
 
 
@@ -450,9 +446,7 @@ def test_output_that_cannot_be_written_is_named() -> None:
     told: list[bool] = []
     with open("/dev/full", "wb", buffering=0) as full:
         reporter = Reporter(
-            ReporterOptions(
-                stdout=full.fileno(), stderr=error, on_broken=lambda: told.append(True)
-            )
+            ReporterOptions(stdout=full.fileno(), stderr=error, on_broken=lambda: told.append(True))
         )
         for event in (*RAN, *RAN, run_finished()):
             reporter.handle(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Protocol
 
@@ -80,3 +81,15 @@ def load() -> Load:
         return Loaded(PythonWorkspace().load(tree))
 
     return load
+
+
+@pytest.fixture
+def realworld() -> Path:
+    """Manifests and lock files of real workspaces, which lie beside the repository."""
+    for directory in Path(__file__).resolve().parents:
+        if (directory / "bao_core").is_dir():
+            folder = directory.parent / "shared" / "realworld"
+            if folder.is_dir():
+                return folder
+            pytest.skip(f"no real workspaces to test against in {folder}")
+    pytest.skip("not in a checkout, so no real workspaces to test against")

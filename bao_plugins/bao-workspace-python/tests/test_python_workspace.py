@@ -16,7 +16,7 @@ from bao_core.model import ROOT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Load = Any    # see conftest.py
+Load = Any  # see conftest.py
 
 VIRTUAL_ROOT = '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
 
@@ -69,9 +69,7 @@ def test_a_root_with_a_project_is_a_package_like_the_others(load: Load) -> None:
     assert found.edges("top") == {"a": "runtime"}
 
 
-TREE = (
-    "apps/web apps/.hidden libs/a libs/b libs/x1 libs/x1/sub libs/bare vendor/v".split()
-)
+TREE = "apps/web apps/.hidden libs/a libs/b libs/x1 libs/x1/sub libs/bare vendor/v".split()
 
 MEMBERS = [
     (["libs/*"], [], {"libs/a", "libs/b", "libs/x1"}),
@@ -115,11 +113,13 @@ def test_uv_itself_finds_the_same_members(
     uv = Path(sys.executable).with_name("uv")
     if not uv.exists() and not shutil.which("uv"):
         pytest.skip("uv is not installed")
-    for name, text in member_files(members, exclude).items():
+    files = member_files(members, exclude)
+    # uv minds a directory without a manifest; bao leaves it to uv to say so.
+    del files["libs/bare/__pycache__/x"]
+    for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    (tmp_path / ".gitignore").write_text("__pycache__\n")
     answer = subprocess.run(
         [uv if uv.exists() else "uv", "workspace", "list", "--paths", "--offline"],
         cwd=tmp_path,
@@ -127,8 +127,9 @@ def test_uv_itself_finds_the_same_members(
         text=True,
         check=False,
     )
-    if answer.returncode:
-        pytest.skip(f"this uv does not list members: {answer.stderr}")
+    if "unrecognized subcommand" in answer.stderr:
+        pytest.skip("this uv is too old to list members")
+    assert answer.returncode == 0, answer.stderr
     listed = {str(Path(line).relative_to(tmp_path.resolve())) for line in answer.stdout.split()}
     assert listed - {"."} == expected
 
@@ -289,7 +290,9 @@ def test_a_path_source_makes_an_edge_to_the_member_there(load: Load) -> None:
 def test_what_a_path_source_points_to_is_a_package_even_if_no_glob_reaches_it(load: Load) -> None:
     found = load(
         {
-            "pyproject.toml": project("top", "v", more='[tool.uv.sources]\nv = {path = "vendor/v"}\n'),
+            "pyproject.toml": project(
+                "top", "v", more='[tool.uv.sources]\nv = {path = "vendor/v"}\n'
+            ),
             "vendor/v/pyproject.toml": project(
                 "v", "w", more='[tool.uv.sources]\nw = { path = "../w" }\n'
             ),
@@ -335,7 +338,9 @@ def test_a_package_brings_its_tables_its_version_and_its_programs(load: Load) ->
     found = load(
         {
             "pyproject.toml": project("top", more=VIRTUAL_ROOT),
-            "packages/a/pyproject.toml": project("a", more='[tool.bao.tasks.test]\ncommand = "x"\n'),
+            "packages/a/pyproject.toml": project(
+                "a", more='[tool.bao.tasks.test]\ncommand = "x"\n'
+            ),
         }
     )
     package = found.packages["a"]

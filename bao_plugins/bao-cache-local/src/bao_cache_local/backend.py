@@ -22,7 +22,6 @@ from bao_cache_local.upkeep import Upkeep
 from bao_core.errors import CacheError
 from bao_core.events import WarningRaised
 from bao_core.interfaces.cache import CacheBackend, CacheStats, EntryInfo, Evicted, Stored
-from bao_core.model import CacheKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from bao_core.events import Event
     from bao_core.interfaces.cache import BlobSink, BlobSource, EvictionPolicy
     from bao_core.interfaces.component import Context
-    from bao_core.model import ActionResult, Digest, TaskId
+    from bao_core.model import ActionResult, CacheKey, Digest, TaskId
 
 _TOUCHED = 3600.0
 """Seconds for which an entry that was used is not marked again."""
@@ -64,7 +63,7 @@ class LocalCache(CacheBackend):
         self._own = f"{root}/{results_directory(scope)}"
         self._read_through = (self._own, f"{root}/results") if scope else (self._own,)
         self._format = EntryFormat()
-        self._workshop = Workshop(f"{root}/tmp")
+        self._workshop = Workshop(root)
         self._blobs = BlobStore(root, self._workshop)
         self._history = History(root, workspace, self._workshop)
         self._upkeep = Upkeep(root, self._settings)

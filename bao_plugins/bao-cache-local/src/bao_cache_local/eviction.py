@@ -58,7 +58,7 @@ class _Eviction:
         self._now = time.time()
         # Whoever was used after this moment stays.
         self._spare = self._now - policy.spare
-        self._workshop = Workshop(f"{root}/tmp")
+        self._workshop = Workshop(root)
         self._entries = 0
         self._bytes = 0
 
@@ -113,9 +113,9 @@ class _Eviction:
             return 0
         freed = self._take_away(full, used)
         if freed is None:
-            self._connection.execute(
-                update(entries).where(entries.c.id == number).values(used=self._now)
-            )
+            # Later than what is spared, so that it does not come up again.
+            later = update(entries).where(entries.c.id == number).values(used=self._spare + 1)
+            self._connection.execute(later)
             return 0
         hashes = self._connection.scalars(select(needs.c.hash).where(needs.c.entry == number)).all()
         forget_entries(self._connection, [number])
@@ -174,7 +174,7 @@ class _Eviction:
 
     def _sweep(self) -> None:
         """Remove what killed processes left unfinished, and histories of long ago."""
-        self._remove_older(f"{self._root}/tmp", self._now - _RUBBISH)
+        self._remove_older(self._workshop.directory, self._now - _RUBBISH)
         if self._policy.max_age is None:
             return
         too_old = self._now - max(self._policy.max_age, self._policy.spare)

@@ -20,15 +20,15 @@ UNWRITABLE = frozenset(
 
 
 class Workshop:
-    """A directory beside the finished files in which new ones are made.
+    """The directory of a cache in which new files are made, beside the finished ones.
 
     Nothing is flushed to disk: everything that is read is verified, so what a power cut damaged is
     a miss.
     """
 
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-        self._prefix = f"{directory}/{os.getpid()}-{os.urandom(6).hex()}"
+    def __init__(self, root: str) -> None:
+        self.directory = f"{root}/unfinished"
+        self._prefix = f"{self.directory}/{os.getpid()}-{os.urandom(6).hex()}"
         self._numbers = itertools.count()
 
     def name(self) -> str:

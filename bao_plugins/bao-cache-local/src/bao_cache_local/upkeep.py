@@ -149,7 +149,7 @@ class Upkeep:
     def _write_last(self) -> None:
         text = f"{time.time():.0f}\n".encode("ascii")
         try:
-            made = Workshop(f"{self._root}/tmp").make(lambda target: write_all(target, text))
+            made = Workshop(self._root).make(lambda target: write_all(target, text))
             os.replace(made, self._path)
         except OSError:
             return  # where nothing can be written, nothing can be evicted either

@@ -23,7 +23,7 @@ def verify(root: str) -> Iterator[str]:
         A line about each thing that was removed.
     """
     where = sorted(list_directories(root), key=lambda path: not path.startswith("blobs/"))
-    store = BlobStore(root, Workshop(f"{root}/tmp"))
+    store = BlobStore(root, Workshop(root))
     coder = EntryFormat()
     for directory in where:
         for name in sorted(os.listdir(f"{root}/{directory}")):
