@@ -142,6 +142,11 @@ class Engine:
             case "interrupt":
                 assert isinstance(about, int)  # noqa: S101 - narrows the queue's type
                 grace = GRACE if not self.interrupted else 0.0
+                if not self.interrupted and self._running:
+                    self._bench.bus.warn(
+                        f"interrupted: ending {len(self._running)} tasks, which have {GRACE:g} s; "
+                        "interrupt again to end them at once"
+                    )
                 self.interrupted = self.interrupted or about
                 self._stop(Reason("interrupted", "the run was interrupted"), grace)
                 self._settle([])

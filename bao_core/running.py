@@ -132,7 +132,7 @@ class Run:
 
         session = self._session
         self._interrupts = interrupts = Interrupts(
-            session.cancelled, on_signal=lambda _times: engine.interrupt(interrupts.number)
+            session.cancelled, on_signal=engine.interrupt
         )
         interrupts.__enter__()
         slots = session.concurrency(self._options)

@@ -91,9 +91,9 @@ def select(
         affected: Only what differs from the base.
         cwd: The current directory from the root; directories in filters are seen from there.
         changes: Answers for the repository; asked only where needed.
-        turbo: The rules of `turbo.json` hold: a pattern that matches nothing selects nothing, what
-            the root package needs counts for everything, and without filters the current directory
-            chooses the package.
+        turbo: The rules of `turbo.json` hold: a pattern that matches nothing selects nothing, every
+            package depends on what the root package needs, and without filters the current
+            directory chooses the package.
 
     Raises:
         SelectionError: A filter cannot be read, or matches nothing.
@@ -124,6 +124,9 @@ class _Selector:
         self._turbo = turbo
         self._differences: dict[RevisionRange, Difference] = {}
         self._notes: list[str] = []
+        root = graph.workspace.root_package
+        # Under turbo.json every package depends on what the root package needs.
+        self._shared = graph.closure([root], up=False) - {root} if turbo else set()
 
     def select(self, filters: Sequence[str], *, affected: bool) -> Selection:
         parsed = [(text, parse_filter(text)) for text in filters]
@@ -204,9 +207,7 @@ class _Selector:
         if parsed.range:
             difference = self._difference(text, parsed.range)
             changed = difference.changed(self._packages)
-            if parsed.through_dependencies:
-                changed = self._graph.closure(changed, up=True)
-            matched &= changed
+            matched &= self._up(changed) if parsed.through_dependencies else changed
         if not parsed.without_itself:
             return self._around(parsed, matched)
         # What is matched goes, but for what another match leads to.
@@ -217,8 +218,17 @@ class _Selector:
 
     def _around(self, parsed: Filter, names: set[str]) -> set[str]:
         if parsed.dependents:
-            names = self._graph.closure(names, up=True)
-        return self._graph.closure(names, up=False) if parsed.dependencies else names
+            names = self._up(names)
+        return self._down(names) if parsed.dependencies else names
+
+    def _up(self, names: set[str]) -> set[str]:
+        """Packages and everything that depends on them."""
+        found = self._graph.closure(names, up=True)
+        return found if found.isdisjoint(self._shared) else set(self._packages)
+
+    def _down(self, names: set[str]) -> set[str]:
+        """Packages and everything that they depend on."""
+        return self._graph.closure(names, up=False) | self._shared if names else names
 
     def _matched(self, text: str, parsed: Filter) -> set[str]:
         """The packages that name, tag and directory of a filter stand for."""

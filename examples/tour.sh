@@ -34,6 +34,7 @@ say "On a branch, a style sheet changes: who is affected, and why?"
 git switch -q -c red
 sed -i.old 's/#b22222/#cc0000/' packages/styles/src/button.css && rm packages/styles/src/button.css.old
 run ls --affected
-run run test --affected
-say "Why did the page have to be built again?"
+say "Why does the page have to be built again?"
 run why acme-shop#build
+say "Run what the change can reach, and what that needs"
+run run test --affected

@@ -79,11 +79,16 @@ class Acme:
         return done
 
     def started(self) -> dict[str, int]:
-        """How many programs tasks have started since the last call, by `package program`."""
+        """How many programs tasks have started since the last call, by `package program`.
+
+        What is started at the root is not a task but bao, which asks an interpreter for its name.
+        """
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         self._log.unlink(missing_ok=True)
-        words = (line.split(" ", 1) for line in lines)
-        return dict(Counter(f"{Path(directory).name} {name}" for name, directory in words))
+        started = ((Path(place), name) for name, place in (line.split(" ", 1) for line in lines))
+        return dict(
+            Counter(f"{place.name} {name}" for place, name in started if place != self.root)
+        )
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace some text that must be there in a file."""

@@ -91,14 +91,13 @@ class TomlWriter(Writer):
             self.note((*key, name))
             self.write(self.name(name))
             if isinstance(value, dict) and len(value) == 1 and self.data.draw(st.booleans()):
-                [(inner, value)] = value.items()
+                [(inner, written)] = value.items()
                 self.note((*key, name, inner))
-                self.write(f" . {self.name(inner)}")
-                name_key: Key = (*key, name, inner)
+                self.write(f" . {self.name(inner)} = ")
+                self.value((*key, name, inner), written)
             else:
-                name_key = (*key, name)
-            self.write(" = ")
-            self.value(name_key, value)
+                self.write(" = ")
+                self.value((*key, name), value)
             self.write(self.end())
 
     def value(self, key: Key, value: Any) -> None:

@@ -489,6 +489,30 @@ def test_under_turbo_json_a_pattern_that_matches_nothing_selects_nothing_and_say
             ask(filter_, turbo=True)
 
 
+def test_under_turbo_json_every_package_depends_on_what_the_root_needs() -> None:
+    workspace = make_workspace(
+        {
+            "config": ("config", ["deep"]),
+            "deep": ("deep", []),
+            "lib": ("lib", []),
+            "app": ("app", ["lib"]),
+        }
+    )
+    packages = dict(workspace.packages)
+    packages[ROOT] = Package(ROOT, "", "test", "", dependencies=(Dependency("config"),))
+    workspace = Workspace(packages, ROOT)
+
+    def names(filter_: str, *, turbo: bool) -> list[str]:
+        return ask(filter_, workspace=workspace, turbo=turbo).names()
+
+    assert names("lib...", turbo=True) == ["config", "deep", "lib"]
+    assert names("lib^...", turbo=True) == ["config", "deep"]
+    assert names("...lib", turbo=True) == ["app", "lib"]
+    assert names("...deep", turbo=True) == sorted(packages)
+    assert names("lib...", turbo=False) == ["lib"]
+    assert names("...deep", turbo=False) == [ROOT, "config", "deep"]
+
+
 def test_under_turbo_json_the_current_directory_chooses_without_filters() -> None:
     assert ask(cwd="packages/web/src", turbo=True).names() == ["web"]
     assert ask(cwd="packages", turbo=True).names() == ["core", "ui", "utils", "web"]

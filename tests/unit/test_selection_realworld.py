@@ -165,8 +165,7 @@ def turbo_project(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Proj
 
 def recorded_workspace(answer: dict[str, Any], root_needs: Sequence[str]) -> Workspace:
     """The packages and edges as they are recorded, without closures."""
-    listed = answer["packages"]
-    paths = listed if isinstance(listed, dict) else {p["name"]: p["path"] for p in listed}
+    paths = answer["packages"]
     needs: dict[str, list[str]] = {name: [] for name in paths}
     needs[ROOT] = list(root_needs)
     for package, dependency in answer["edges"]:
@@ -190,8 +189,7 @@ def test_filters_of_a_turbo_workspace_select_what_is_recorded(turbo_project: Pro
     asked = turbo_project.expected["filters"]
     turbo_project.checkout(f"origin/{asked['at']}-head")
     answer = next(a for a in turbo_project.expected["affected"] if a["id"] == asked["at"])
-    listed = {"packages": answer["packages"], "edges": turbo_project.expected["edges"]}
-    workspace = recorded_workspace(listed, turbo_project.expected["root_depends_on"])
+    workspace = recorded_workspace(answer, turbo_project.expected["root_depends_on"])
     wrong = {}
     for case in asked["expressions"]:
         filters = [text.replace("BASE", f"origin/{asked['at']}-base") for text in case["filter"]]

@@ -7,8 +7,9 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from bao_core.model import FileTree
 from bao_workspace_python.provider import PythonWorkspace
+
+from bao_core.model import FileTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

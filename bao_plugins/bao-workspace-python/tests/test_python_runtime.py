@@ -6,19 +6,20 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bao_core.errors import InputError
-from bao_core.interfaces.component import Context
-from bao_core.model import Package, Task, TaskDefinition, TaskId
 from bao_workspace_python import memory
 from bao_workspace_python.contributor import PythonRuntime
 
+from bao_core.errors import InputError
+from bao_core.interfaces.component import Context
+from bao_core.model import Package, Task, TaskDefinition, TaskId
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 LOCK = """\
 version = 1

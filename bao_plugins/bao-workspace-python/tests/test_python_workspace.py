@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from bao_core.errors import WorkspaceError
 from bao_core.model import ROOT
 

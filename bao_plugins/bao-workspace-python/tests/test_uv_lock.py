@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import tomllib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from bao_workspace_python.uv_lock import _parsed, read_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Load = Any  # see conftest.py
 
@@ -20,7 +22,8 @@ DYNAMIC = '[project]\nname = "{}"\nversion = "1"\ndynamic = ["dependencies"]\n'
 def member(name: str, *dependencies: str, more: str = "") -> str:
     return (
         f'\n[[package]]\nname = "{name}"\nversion = "1"\n'
-        f'source = {{ editable = "packages/{name}" }}\n{listed("dependencies", *dependencies)}{more}'
+        f'source = {{ editable = "packages/{name}" }}\n'
+        f"{listed('dependencies', *dependencies)}{more}"
     )
 
 
@@ -29,7 +32,8 @@ def external(name: str, version: str, *dependencies: str, more: str = "", wheel:
         f'\n[[package]]\nname = "{name}"\nversion = "{version}"\n'
         f'source = {{ registry = "https://index.example/simple" }}\n'
         f"{listed('dependencies', *dependencies)}"
-        f'sdist = {{ url = "https://files.example/{name}.tar.gz", hash = "sha256:{wheel}", size = 1 }}\n'
+        f'sdist = {{ url = "https://files.example/{name}.tar.gz", '
+        f'hash = "sha256:{wheel}", size = 1 }}\n'
         f'wheels = [\n    {{ url = "https://files.example/{name}.whl", hash = "sha256:{wheel}", '
         f'size = 10, upload-time = "2026-01-01T00:00:00.000Z" }},\n]\n{more}'
     )

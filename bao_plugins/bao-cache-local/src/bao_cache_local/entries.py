@@ -1,8 +1,9 @@
-"""Result files: one small file each, which knows whether it is whole.
+"""Result files: one file each, which knows whether it is whole.
 
-A file is a format name with its version, a BLAKE3 checksum over the key and the body, and the body:
-an `Entry` as msgpack. So a file that was cut, flipped, or put under another key is not read.
-Its modification time says when it was last used.
+A file is a format name with its version, a BLAKE3 checksum, the length of the head, the head (an
+`Entry` as msgpack), and the small blobs that the head names, one behind the other. The checksum is
+over the key, the length and the head, so what was cut, flipped or put under another key is not read;
+the blobs have digests of their own. The file's modification time says when it was last used.
 """
 
 from __future__ import annotations
@@ -15,34 +16,77 @@ from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
 from msgspec.structs import replace
 
-from bao_core.model import ActionResult, CacheKey
+from bao_core.model import ActionResult, Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from bao_core.model import Digest
+    from bao_core.model import CacheKey
 
 _MAGIC = b"bao-result-1\n"
-_START = len(_MAGIC) + 32
+_CHECKED = len(_MAGIC) + 32
+_START = _CHECKED + 4
+
 HASH_LENGTH = 64
 """Hexadecimal digits of a key and of a digest."""
+
+SMALL = 4 << 10
+"""Bytes up to which a blob may lie in the result file: what a file of its own takes at least."""
+
+_ROOM = 64 << 10
+"""Bytes of blobs that a result file takes at most, so that looking up stays cheap."""
 
 _READ = 1 << 16
 
 
 class Entry(Struct, array_like=True, frozen=True):
-    """What a result file holds.
+    """The head of a result file.
 
     Attributes:
         created: Seconds since the epoch.
         escaped: Whether paths hold bytes that are not UTF-8, written as NUL and two digits.
+        inside: Which of the blobs that the result names, by their order, lie in the file.
         result: The result itself.
     """
 
     created: float
     escaped: bool
+    inside: tuple[int, ...]
     result: ActionResult
+
+    def split(self) -> tuple[list[Digest], list[Digest]]:
+        """The blobs that lie in the file, in their order, and the others."""
+        chosen = frozenset(self.inside)
+        named = list(self.result.blobs())
+        inner = [digest for index, digest in enumerate(named) if index in chosen]
+        return inner, [d for index, d in enumerate(named) if index not in chosen and d.size]
+
+
+class EntryFile(Struct, frozen=True):
+    """A result file that was read.
+
+    Attributes:
+        entry: Its head.
+        inner: The blobs in it.
+        outer: The blobs that it names and that lie in files of their own.
+        data: The whole file.
+    """
+
+    entry: Entry
+    inner: list[Digest]
+    outer: list[Digest]
+    data: bytes
+
+    def blob(self, digest: Digest) -> bytes | None:
+        """A blob in the file; None if it is not there or damaged."""
+        at = len(self.data) - sum(each.size for each in self.inner)
+        for each in self.inner:
+            if each == digest:
+                found = self.data[at : at + digest.size]
+                return found if blake3(found).hexdigest() == digest.hash else None
+            at += each.size
+        return None
 
 
 class EntryFormat:
@@ -52,31 +96,56 @@ class EntryFormat:
         self._decoder = Decoder(Entry)
         self._encoder = Encoder()
 
-    def encode(self, key: CacheKey, created: float, result: ActionResult) -> bytes:
-        """The content of a result file."""
+    def encode(
+        self, key: CacheKey, created: float, result: ActionResult, blobs: Mapping[Digest, bytes]
+    ) -> bytes:
+        """The content of a result file, with these blobs in it."""
+        named = list(result.blobs())
+        inside = tuple(index for index, digest in enumerate(named) if digest in blobs)
         try:
-            body = self._encoder.encode(Entry(created, escaped=False, result=result))
+            entry = Entry(created, escaped=False, inside=inside, result=result)
+            body = self._encoder.encode(entry)
         except UnicodeEncodeError:
-            escaped = _with_texts(result, _escape)
-            body = self._encoder.encode(Entry(created, escaped=True, result=escaped))
-        return _MAGIC + blake3(key.encode() + body).digest() + body
+            result = _with_texts(result, _escape)
+            entry = Entry(created, escaped=True, inside=inside, result=result)
+            body = self._encoder.encode(entry)
+        head = len(body).to_bytes(4) + body
+        check = blake3(key.encode() + head).digest()
+        return b"".join((_MAGIC, check, head, *(blobs[named[index]] for index in inside)))
 
-    def decode(self, key: CacheKey, data: bytes) -> Entry | None:
-        """What a result file holds; None if it is damaged, foreign, or belongs to another key."""
-        if not data.startswith(_MAGIC):
-            return None
-        body = data[_START:]
-        if blake3(key.encode() + body).digest() != data[len(_MAGIC) : _START]:
+    def decode(self, key: CacheKey, data: bytes) -> EntryFile | None:
+        """A result file; None if it is damaged, foreign, or belongs to another key."""
+        end = _START + int.from_bytes(data[_CHECKED:_START])
+        head = data[_CHECKED:end]
+        if (
+            not data.startswith(_MAGIC)
+            or blake3(key.encode() + head).digest() != data[len(_MAGIC) : _CHECKED]
+        ):
             return None
         try:
-            entry = self._decoder.decode(body)
+            entry = self._decoder.decode(data[_START:end])
         except (DecodeError, UnicodeDecodeError):
             return None
         if not all(map(is_own_digest, entry.result.blobs())):
             return None
+        inner, outer = entry.split()
+        if len(data) != end + sum(digest.size for digest in inner):
+            return None
         if entry.escaped:
-            return replace(entry, escaped=False, result=_with_texts(entry.result, _unescape))
-        return entry
+            result = _with_texts(entry.result, _unescape)
+            entry = replace(entry, escaped=False, result=result)
+        return EntryFile(entry, inner, outer, data)
+
+
+def choose_inner(digests: Iterable[Digest]) -> list[Digest]:
+    """Which blobs shall lie in a result file: the small ones, as long as there is room."""
+    chosen = []
+    room = _ROOM
+    for digest in digests:
+        if 0 < digest.size <= min(SMALL, room):
+            chosen.append(digest)
+            room -= digest.size
+    return chosen
 
 
 def is_own_digest(digest: Digest) -> bool:
