@@ -133,6 +133,10 @@ class Engine:
             case "finished":
                 assert isinstance(about, Finished)  # noqa: S101 - narrows the queue's type
                 self._settle(self._conclude(about))
+            case "missed":
+                # A hit that could not be restored is placed like any other miss.
+                task_id = TaskId(str(about))
+                self._placeable[task_id] = self._running.pop(task_id).job
             case "granted":
                 self._grant(TaskId(str(about)))
             case "crashed":
@@ -233,7 +237,6 @@ class Engine:
         reasons = taint or (() if hit else self._why_executed(task, keyed))
         job = TaskRun(
             self._bench,
-            lambda: self._machinery.executor,
             task,
             keyed,
             hit=hit,
@@ -371,7 +374,7 @@ class Engine:
             task_id, job = next(iter(self._restorable.items()))
             del self._restorable[task_id]
             self._running[task_id] = _Running(job, started=True, restores=True)
-            self._start(job)
+            self._start(task_id, job.restore)
             restoring += 1
 
     @property
@@ -430,16 +433,19 @@ class Engine:
         if running.granted < len(running.tickets):
             return
         running.started = True
-        self._start(running.job)
+        executor = self._machinery.executor
+        self._start(task_id, lambda: running.job.execute(executor))
 
-    def _start(self, job: TaskRun) -> None:
-        def work() -> None:
+    def _start(self, task_id: TaskId, work: Callable[[], Finished | None]) -> None:
+        def report() -> None:
             try:
-                self._inbox.put(("finished", job.run()))
+                finished = work()
             except BaseException as error:  # noqa: BLE001 - raised again on the main thread
                 self._inbox.put(("crashed", error))
+            else:
+                self._inbox.put(("missed", task_id) if finished is None else ("finished", finished))
 
-        Thread(target=work, daemon=True).start()
+        Thread(target=report, daemon=True).start()
 
     def _critical_path(self, task_id: TaskId) -> float:
         if self._paths is None:

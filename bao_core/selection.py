@@ -10,19 +10,10 @@ from msgspec import Struct, field
 from bao_core.affected import find_difference, reach
 from bao_core.base_revision import Base, choose_base
 from bao_core.changes import Changes, GitChanges
-from bao_core.errors import GitError, SelectionError
-from bao_core.filters import (
-    RevisionRange,
-    fixed_part,
-    is_pattern,
-    match_directory,
-    match_name,
-    parse_filter,
-    resolve_directory,
-)
-from bao_core.glob_syntax import check_glob
+from bao_core.errors import GitError
+from bao_core.filter_matching import FilterMatcher
+from bao_core.filters import RevisionRange, parse_filter
 from bao_core.model import Reason, SelectedPackage
-from bao_core.near_misses import advice, near_misses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,8 +113,9 @@ class _Selector:
         self._cwd = cwd
         self._changes = changes
         self._turbo = turbo
+        self._matcher = FilterMatcher(graph, cwd, lenient=turbo)
         self._differences: dict[RevisionRange, Difference] = {}
-        self._notes: list[str] = []
+        self._notes = self._matcher.notes
         root = graph.workspace.root_package
         # Under turbo.json every package depends on what the root package needs.
         self._shared = graph.closure([root], up=False) - {root} if turbo else set()
@@ -203,7 +195,7 @@ class _Selector:
 
     def _selected_by(self, text: str, parsed: Filter) -> set[str]:
         """Everything that a filter stands for."""
-        matched = self._matched(text, parsed)
+        matched = self._matcher.matches(text, parsed)
         if parsed.range:
             difference = self._difference(text, parsed.range)
             changed = difference.changed(self._packages)
@@ -229,96 +221,6 @@ class _Selector:
     def _down(self, names: set[str]) -> set[str]:
         """Packages and everything that they depend on."""
         return self._graph.closure(names, up=False) | self._shared if names else names
-
-    def _matched(self, text: str, parsed: Filter) -> set[str]:
-        """The packages that name, tag and directory of a filter stand for."""
-        parts = []
-        if parsed.name:
-            parts.append(self._named(text, parsed.name))
-        if parsed.tag:
-            parts.append(self._tagged(text, parsed.tag))
-        if parsed.directory:
-            parts.append(self._in_directory(text, parsed.directory))
-        matched = set(self._packages).intersection(*parts)
-        if not matched and all(parts):
-            complaint = "no package has that name and lies in that directory"
-            self._nothing(text, complaint, None, pattern=True)
-        return matched
-
-    def _named(self, text: str, name: str) -> set[str]:
-        matches = match_name(name)
-        found = {package for package in self._packages if matches(package)}
-        if not found:
-            hint = self._directory_advice(name) or advice(
-                name.strip("*"), self._packages, "see the names with: bao ls"
-            )
-            pattern = is_pattern(name)
-            what = "no package's name matches" if pattern else "there is no package"
-            self._nothing(text, f"{what} '{name}'", hint, pattern=pattern)
-        return found
-
-    def _tagged(self, text: str, tag: str) -> set[str]:
-        matches = match_name(tag)
-        tags = {word for package in self._packages.values() for word in package.tags}
-        found = {
-            name for name, package in self._packages.items() if any(map(matches, package.tags))
-        }
-        if not found:
-            every = f"there are: {', '.join(sorted(tags)[:12])}" if tags else "no package has tags"
-            self._nothing(text, f"no package has the tag '{tag}'", advice(tag, tags, every))
-        return found
-
-    def _in_directory(self, text: str, directory: str) -> set[str]:
-        path = resolve_directory(directory, self._cwd)
-        if path is None:
-            raise SelectionError(f"filter '{text}': '{directory}' lies outside of the workspace")
-        if path and (complaint := check_glob(path)):
-            raise SelectionError(f"filter '{text}': '{directory}' {complaint}")
-        matches = match_directory(path)
-        found = {name for name, package in self._packages.items() if matches(package.path)}
-        if not found:
-            fixed = fixed_part(path)
-            known = not fixed or bool(self._below(fixed) or self._holders(fixed))
-            what = f"no package lies in '{path}'"
-            self._nothing(text, what, self._whereabouts(fixed), pattern=known)
-        return found
-
-    def _nothing(
-        self, text: str, complaint: str, hint: str | None, *, pattern: bool = False
-    ) -> None:
-        """Refuse a filter that matches nothing; under `turbo.json` only note it for a pattern."""
-        if not (self._turbo and pattern):
-            raise SelectionError(f"filter '{text}': {complaint}", hint=hint)
-        self._notes.append(f"filter '{text}' selects nothing: {complaint}")
-
-    def _below(self, directory: str) -> list[str]:
-        prefix = f"{directory}/"
-        return sorted(p.path for p in self._packages.values() if p.path.startswith(prefix))
-
-    def _holders(self, path: str) -> list[str]:
-        """The packages that hold a path, but for the root."""
-        root = self._graph.workspace.root_package
-        return [name for name in self._graph.owners(path) if name != root]
-
-    def _whereabouts(self, path: str) -> str | None:
-        if below := self._below(path):
-            return f"below it lie {', '.join(below[:3])}{' …' if len(below) > 3 else ''}"  # noqa: PLR2004 - a few
-        if holders := self._holders(path):
-            return f"package '{holders[0]}' lies in '{self._packages[holders[0]].path}'"
-        # Directories are alike by what they lie in; look for a slip in the last name first.
-        parent, _, last = path.rpartition("/")
-        paths = [package.path for package in self._packages.values() if package.path]
-        beside = {p.rpartition("/")[2]: p for p in paths if p.rpartition("/")[0] == parent}
-        if near := near_misses(last, beside):
-            return f"did you mean {' or '.join(beside[name] for name in near)}?"
-        return advice(path, paths)
-
-    def _directory_advice(self, name: str) -> str | None:
-        """What to do with a name that would be good as a directory."""
-        matches = match_directory(name.strip("/"))
-        if any(matches(package.path) for package in self._packages.values()):
-            return f"for a directory write './{name}'"
-        return None
 
     # --- changes -----------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from bao_core.workspace import WorkspaceSource, load_workspace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from tempfile import TemporaryDirectory
     from typing import Any, Self
 
     from bao_core.config_model import CacheTable, RootConfig
@@ -95,6 +96,7 @@ class Session:
         self.cancelled = Flag()
         self._opened: list[Component] = []
         self._contributor_fault = ""
+        self._scratch: TemporaryDirectory[str] | None = None
         self._phase_started = time.perf_counter()
         self.state_dir = workspace_state_dir(root, environ)
         # git first: it works while everything else is read.
@@ -363,6 +365,7 @@ class Session:
             intents=OutputIntents(self.root, self.state, self.files.is_tracked),
             bus=self.bus,
             boot=boot_id(),
+            staging_dir=self._staging_dir(),
             environment=TaskEnvironments(self, options, trace or Trace.begin(self.environ)).of,
             replay=lambda task: (mode or task.definition.output_logs or default_mode) == "full",
             is_ignored=ignored.among,
@@ -373,6 +376,15 @@ class Session:
         )
         self.phase("inputs")
         return bench
+
+    def _staging_dir(self) -> str:
+        """A directory outside of the worktree that can be written to."""
+        if os.access(self.state_dir, os.W_OK):
+            return os.path.join(self.state_dir, "staging")
+        import tempfile
+
+        self._scratch = tempfile.TemporaryDirectory(prefix="bao-")
+        return self._scratch.name
 
     def _key_settings(self, graph: TaskGraph, options: RunOptions) -> KeySettings:
         from bao_core.inputs import global_input_paths, named_identities
@@ -532,6 +544,8 @@ class Session:
             except Exception as error:  # noqa: BLE001 - the others must be closed as well
                 self.bus.warn(f"'{component.name}' did not close: {error!r}")
         self._opened.clear()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def phase(self, name: str) -> None:
         """Note for whoever measures that a phase has ended."""

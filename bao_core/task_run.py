@@ -84,6 +84,7 @@ class Workbench(Struct, frozen=True):
     """What every task of a run works with.
 
     Attributes:
+        staging_dir: Where files wait before they are moved into place.
         environment: Gives the environment of a task's command.
         replay: Whether the log of a hit is shown.
         store: Whether results may be stored in this run.
@@ -100,6 +101,7 @@ class Workbench(Struct, frozen=True):
     intents: OutputIntents
     bus: EventBus
     boot: str
+    staging_dir: str
     environment: Callable[[Task, str], dict[str, str]]
     replay: Callable[[Task], bool]
     is_ignored: Callable[[Sequence[str]], Collection[str]]
@@ -115,7 +117,6 @@ class TaskRun:
     def __init__(
         self,
         bench: Workbench,
-        executor: Callable[[], Executor],
         task: Task,
         keyed: KeyedTask,
         *,
@@ -127,7 +128,6 @@ class TaskRun:
         run_span: str,
     ) -> None:
         self._bench = bench
-        self._executor = executor
         self._task = task
         self._keyed = keyed
         self._hit = hit
@@ -140,19 +140,30 @@ class TaskRun:
         self._cancelled = False
         self._grace = GRACE
         self._others: set[str] | None = None
-        self._staging = os.path.join(bench.state.directory, "staging")
         package = bench.workspace.packages[task.package]
         self._package: Package = package
         self._spec = OutputSpec(package.path, task.definition.outputs)
 
-    def run(self) -> Finished:
-        """Take the task to its end. Called on a thread of its own; holds the task's lock."""
+    def restore(self) -> Finished | None:
+        """Bring the hit's outputs to disk; None where that cannot be done and it must be executed.
+
+        Called on a thread of its own; holds the task's lock.
+        """
+        with self._lock():
+            recover(self._bench.files.root, self._bench.staging_dir, self._task.id)
+            return None if self._hit is None else self._restore(self._hit)
+
+    def execute(self, executor: Executor) -> Finished:
+        """Run the command, unless another process did so meanwhile; store what it left.
+
+        Called on a thread of its own, once the task was placed and granted; holds its lock.
+        """
         with self._lock() as waited:
-            recover(self._bench.files.root, self._staging, self._task.id)
-            hit = self._look_up_again() if waited else self._hit
+            recover(self._bench.files.root, self._bench.staging_dir, self._task.id)
+            hit = self._look_up_again() if waited else None
             if hit is not None and (restored := self._restore(hit)) is not None:
                 return restored
-            return self._execute()
+            return self._execute(executor)
 
     @contextmanager
     def _lock(self) -> Iterator[bool]:
@@ -243,7 +254,7 @@ class TaskRun:
             owned=bench.intents.begin(self._task.id, self._spec),
             is_tracked=bench.files.is_tracked,
             is_ignored=bench.is_ignored,
-            staging_dir=self._staging,
+            staging_dir=bench.staging_dir,
             others=self._is_anothers,
             clean=self._task.definition.clean,
             on_left=self._name_what_is_left,
@@ -293,7 +304,7 @@ class TaskRun:
 
     # --- executing ---------------------------------------------------------------------------
 
-    def _execute(self) -> Finished:
+    def _execute(self, executor: Executor) -> Finished:
         bench, definition = self._bench, self._task.definition
         attempts = definition.retries + 1
         for attempt in range(1, attempts + 1):
@@ -311,7 +322,7 @@ class TaskRun:
                     self._keyed.key,
                 )
             )
-            result = self._run_command(log)
+            result = self._run_command(executor, log)
             duration = time.time() - started
             if result.exit_code == 0 or self._cancelled or attempt == attempts:
                 break
@@ -373,7 +384,7 @@ class TaskRun:
             self._task.id,
         )
 
-    def _run_command(self, log: TaskLog) -> ExecutionResult:
+    def _run_command(self, executor: Executor, log: TaskLog) -> ExecutionResult:
         bench, task = self._bench, self._task
         definition = task.definition
         output = _Output(bench.bus, task.id, log)
@@ -389,7 +400,7 @@ class TaskRun:
                 claim=Claim(task.id, definition.weight, definition.mutex),
                 interactive=definition.interactive,
             )
-            self._execution = self._executor().start(request, output)
+            self._execution = executor.start(request, output)
             if self._cancelled:
                 self._execution.cancel(self._grace)
             result = self._execution.wait()

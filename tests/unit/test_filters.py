@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -369,6 +371,13 @@ def test_directories_are_relative_to_the_current_one() -> None:
     assert ask(".").names() == [ROOT]
 
 
+def test_two_slashes_stand_for_a_root_package_of_any_name() -> None:
+    top = Package("top", "", "test", "package.json")
+    workspace = Workspace({"top": top}, "top")
+    assert ask("//", workspace=workspace).names() == ["top"]
+    assert ask("//#fmt", workspace=workspace).task_filters == {"top": TaskFilter(("fmt",))}
+
+
 def test_name_and_directory_must_both_hold() -> None:
     assert ask("*u*{./packages/*}").names() == ["ui", "utils"]
     with pytest.raises(SelectionError, match="no package has that name and lies in that"):
@@ -615,3 +624,21 @@ def test_affected_is_what_changed_and_everything_that_depends_on_it(
     selection = ask(workspace=workspace, files=files, affected=True)
     assert set(selection.names()) == Model(needs, changed).up(changed)
     assert all(package.reasons for package in selection.packages)
+
+
+# --- documentation ---------------------------------------------------------------------------
+
+
+def documented_examples() -> list[tuple[str, str]]:
+    """The rows of the table of examples: filters, and what they select."""
+    page = Path(__file__).parents[2] / "docs/reference/filters.md"
+    _, _, examples = page.read_text(encoding="utf-8").partition("\n## Examples\n")
+    rows = re.findall(r"^\| (`.+`) \| (.+) \|$", examples.partition("\n## ")[0], re.MULTILINE)
+    return [(filters.replace("`", ""), selected.replace("`", "")) for filters, selected in rows]
+
+
+@pytest.mark.parametrize(("filters", "selected"), documented_examples())
+def test_documented_examples_select_what_the_page_says(filters: str, selected: str) -> None:
+    files = {"main": ["packages/core/x"], "main/HEAD": ["packages/core/x"]}
+    names = ask(*filters.split(), files=files).names()
+    assert ", ".join(names) == selected.replace("nothing", "")

@@ -7,6 +7,9 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from bao_core.cli.app import TyperReader
 from bao_core.cli.arguments import leading_options, read_plain
 from bao_core.cli.commands import COMMANDS, GROUPS
@@ -22,8 +25,6 @@ from bao_core.cli.options import (
 )
 from bao_core.errors import UsageError
 from bao_core.plugin_checks import RESERVED_COMMANDS
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 TYPER = TyperReader()
 
@@ -227,7 +228,9 @@ def test_what_cannot_be_understood_is_a_usage_error(line: str, message: str) -> 
     assert message in refused
 
 
-@pytest.mark.parametrize("line", ["run --help", "--help", "-h", "ls -h", "--version", "run --filt x"])
+@pytest.mark.parametrize(
+    "line", ["run --help", "--help", "-h", "ls -h", "--version", "run --filt x"]
+)
 def test_the_unusual_is_left_to_typer(line: str) -> None:
     assert read_plain(line.split()) is None
 
@@ -301,7 +304,5 @@ def test_the_plain_reader_imports_nothing_heavy() -> None:
         "a.read_plain(['run', 'build', '-F', 'x', '--dry-run=json', '--', 'y'])\n"
         "print(*sorted(m.partition('.')[0] for m in set(sys.modules) - before))"
     )
-    done = subprocess.run(
-        (sys.executable, "-c", code), capture_output=True, text=True, check=True
-    )
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
     assert set(done.stdout.split()).isdisjoint(HEAVY)

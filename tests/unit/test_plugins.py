@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pluggy
 import pytest
+
 from bao_core.interfaces.cache import CacheBackend
 from bao_core.interfaces.executor import Executor
 from bao_core.plugin_checks import HOOKS
@@ -114,13 +115,13 @@ class Site:
         importlib.metadata.MetadataPathFinder().invalidate_caches()
         self.warnings.clear()
         arguments = {"environ": {}, **options}
-        return PluginHost.load(
-            state_dir=str(self.state), warn=self.warnings.append, **arguments
-        )  # type: ignore[arg-type]
+        return PluginHost.load(state_dir=str(self.state), warn=self.warnings.append, **arguments)  # type: ignore[arg-type]
 
     def imported(self) -> list[str]:
         """The plugins that this process has imported."""
-        return sorted(n.split(".")[0][5:] for n in sys.modules if n.startswith("fake_") and "." in n)
+        return sorted(
+            n.split(".")[0][5:] for n in sys.modules if n.startswith("fake_") and "." in n
+        )
 
     @staticmethod
     def forget() -> None:
@@ -132,7 +133,9 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     made = Site(tmp_path)
-    standard = [path for path in sys.path if path.startswith(sys.base_prefix) and "site-" not in path]
+    standard = [
+        path for path in sys.path if path.startswith(sys.base_prefix) and "site-" not in path
+    ]
     monkeypatch.setattr(sys, "path", [str(made.directory), *standard])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield made
@@ -343,7 +346,10 @@ def test_what_bao_itself_brings_cannot_be_disabled(site: Site) -> None:
 BROKEN = {
     "raises at import": ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
     "exits at import": ("import sys; sys.exit(3)", "SystemExit: 3"),
-    "lacks a package": ("import not_installed_anywhere", "No module named 'not_installed_anywhere'"),
+    "lacks a package": (
+        "import not_installed_anywhere",
+        "No module named 'not_installed_anywhere'",
+    ),
     "does not parse": ("def (", "SyntaxError"),
     "raises in a hook": (
         """
@@ -445,18 +451,24 @@ BROKEN = {
         "offered 'ant', which lacks load",
     ),
     "has no name": (
-        PROVIDER.replace('name = "NAME"\n', "name = 3\n").replace("NAME", "ant")
-        .replace("{{", "{").replace("}}", "}"),
+        PROVIDER.replace('name = "NAME"\n', "name = 3\n")
+        .replace("NAME", "ant")
+        .replace("{{", "{")
+        .replace("}}", "}"),
         "whose 'name' is no text",
     ),
     "has strange settings": (
         PROVIDER.replace('name = "NAME"\n', 'name = "ant"; Settings = dict\n')
-        .replace("NAME", "ant").replace("{{", "{").replace("}}", "}"),
+        .replace("NAME", "ant")
+        .replace("{{", "{")
+        .replace("}}", "}"),
         "whose 'Settings' is no msgspec Struct",
     ),
     "has a bad marker": (
-        PROVIDER.replace("^workspace", "(").replace("NAME", "ant")
-        .replace("{{", "{").replace("}}", "}"),
+        PROVIDER.replace("^workspace", "(")
+        .replace("NAME", "ant")
+        .replace("{{", "{")
+        .replace("}}", "}"),
         "no regular expression",
     ),
 }

@@ -6,37 +6,36 @@ lists, counts and evicts.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
+from io import BytesIO
 from typing import BinaryIO, ClassVar, Self
 
-from blake3 import blake3
-
 from bao_cache_local.blobs import BlobStore, ChangedSourceError
-from bao_cache_local.entries import EntryFormat, is_hash, is_own_digest, read_whole
-from bao_cache_local.files import UNWRITABLE, Workshop, publish, remove, write_all
+from bao_cache_local.entries import is_hash, is_own_digest
+from bao_cache_local.files import UNWRITABLE, Workshop
 from bao_cache_local.history import History
+from bao_cache_local.results import ResultStore
 from bao_cache_local.settings import LocalCacheSettings, cache_directory
 from bao_cache_local.upkeep import Upkeep
 from bao_core.errors import CacheError
 from bao_core.events import WarningRaised
-from bao_core.interfaces.cache import CacheBackend, CacheStats, EntryInfo, Evicted, Stored
+from bao_core.interfaces.cache import CacheBackend, EntryInfo, Stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from bao_cache_local.entries import Entry
     from bao_core.events import Event
-    from bao_core.interfaces.cache import BlobSink, BlobSource, EvictionPolicy
+    from bao_core.interfaces.cache import (
+        BlobSink,
+        BlobSource,
+        CacheStats,
+        Evicted,
+        EvictionPolicy,
+    )
     from bao_core.interfaces.component import Context
     from bao_core.model import ActionResult, CacheKey, Digest, TaskId
-
-_TOUCHED = 3600.0
-"""Seconds for which an entry that was used is not marked again."""
-
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class LocalCache(CacheBackend):
@@ -58,15 +57,12 @@ class LocalCache(CacheBackend):
         emit: Callable[[Event], None] = lambda _event: None,
     ) -> None:
         self.root = root
-        self._settings = settings or LocalCacheSettings()
         self._emit = emit
-        self._own = f"{root}/{results_directory(scope)}"
-        self._read_through = (self._own, f"{root}/results") if scope else (self._own,)
-        self._format = EntryFormat()
-        self._workshop = Workshop(root)
-        self._blobs = BlobStore(root, self._workshop)
-        self._history = History(root, workspace, self._workshop)
-        self._upkeep = Upkeep(root, self._settings)
+        workshop = Workshop(root)
+        self._blobs = BlobStore(root, workshop)
+        self._results = ResultStore(root, scope, self._blobs, workshop)
+        self._history = History(root, workspace, workshop)
+        self._upkeep = Upkeep(root, settings or LocalCacheSettings(), self._results.places)
         self._unwritable = False
 
     @classmethod
@@ -96,7 +92,9 @@ class LocalCache(CacheBackend):
         )
 
     def close(self) -> None:
-        """Note how much was stored, for the next eviction to be due in time."""
+        """Write what was gathered for later runs."""
+        self._history.flush()
+        self._results.places.flush()
         self._upkeep.close()
 
     # --- entries -----------------------------------------------------------------------------
@@ -104,28 +102,13 @@ class LocalCache(CacheBackend):
     def get_entries(self, keys: Collection[CacheKey]) -> Iterator[tuple[CacheKey, ActionResult]]:
         """Look up results. One that is damaged, or whose blobs are gone, is removed."""
         for key in keys:
-            entry = self._find(key)
-            if entry is not None:
-                yield key, entry.result
+            found = self._results.find(key)
+            if found is not None:
+                yield key, found.entry.result
 
     def touch(self, keys: Collection[CacheKey]) -> set[CacheKey]:
-        """Mark entries as used now: one question to the disk for each, mostly."""
-        found: set[CacheKey] = set()
-        old = time.time() - _TOUCHED
-        for key in keys:
-            for directory in self._read_through if is_hash(key) else ():
-                path = f"{directory}/{key[:2]}/{key}"
-                try:
-                    used = os.stat(path).st_mtime
-                except OSError as error:
-                    if error.errno in _ABSENT:
-                        continue
-                    raise
-                if used < old:
-                    _mark(path)
-                found.add(key)
-                break
-        return found
+        """Mark entries as used now; nothing is read."""
+        return self._results.touch(keys)
 
     def put_entry(
         self,
@@ -138,18 +121,16 @@ class LocalCache(CacheBackend):
         """Store a result, its blobs first: who finds the one must find the others.
 
         Returns:
-            `REFUSED` also where the disk is full or may not be written, of which one warning
-            tells; reading goes on.
+            `REFUSED` also where a source changed since its digest was taken, and where the disk is
+            full or may not be written, of which one warning tells; reading goes on.
         """
-        if self._unwritable or not is_hash(key):
-            return Stored.REFUSED
         named = result.blobs()
-        if not all(map(is_own_digest, named)):
+        if self._unwritable or not is_hash(key) or not all(map(is_own_digest, named)):
             return Stored.REFUSED
         try:
-            if not replace and self._find(key) is not None:
+            if not replace and self._results.find(key) is not None:
                 return Stored.EXISTS
-            return self._store(key, result, _in_order(named, blobs), replace=replace)
+            return self._store(key, result, _sources(named, blobs), replace=replace)
         except ChangedSourceError:
             return Stored.REFUSED
         except OSError as error:
@@ -162,52 +143,35 @@ class LocalCache(CacheBackend):
 
     def remove_entry(self, key: CacheKey) -> None:
         """Forget an entry. One that is only read through stays where it is."""
-        if is_hash(key):
-            remove(_path(self._own, key))
+        self._results.remove(key)
 
     def latest(self, task_id: TaskId, limit: int = 1) -> Iterable[EntryInfo]:
         """The newest entries of a task: this workspace's first, then those of others."""
-        found: list[EntryInfo] = []
+        infos: list[EntryInfo] = []
         for key in self._history.newest(task_id):
-            if len(found) >= limit:
+            if len(infos) >= limit:
                 break
-            entry = self._find(key)
-            if entry is not None and entry.result.task_id == task_id:
-                size = sum(digest.size for digest in entry.result.blobs())
-                found.append(EntryInfo(key, task_id, entry.created, size))
-        return found
+            found = self._results.find(key)
+            if found is not None and found.entry.result.task_id == task_id:
+                size = len(found.data) + sum(digest.size for digest in found.outer)
+                infos.append(EntryInfo(key, task_id, found.entry.created, size))
+        return infos
 
     def _store(
-        self, key: CacheKey, result: ActionResult, sources: Iterable[BlobSource], *, replace: bool
+        self,
+        key: CacheKey,
+        result: ActionResult,
+        sources: Mapping[Digest, BlobSource],
+        *,
+        replace: bool,
     ) -> Stored:
-        added = sum(self._blobs.put(source, replace=replace) for source in sources)
         created = time.time()
-        data = self._format.encode(key, created, result)
-        made = self._workshop.make(lambda target: write_all(target, data))
-        if not publish(made, _path(self._own, key), replace=replace):
+        added = self._results.put(key, created, result, sources, replace=replace)
+        if not added:
             return Stored.EXISTS
         self._history.append(result.task_id, key, created)
-        self._upkeep.note(added + len(data))
+        self._upkeep.note(added)
         return Stored.STORED
-
-    def _find(self, key: CacheKey) -> Entry | None:
-        if not is_hash(key):
-            return None
-        for directory in self._read_through:
-            path = f"{directory}/{key[:2]}/{key}"
-            try:
-                data = read_whole(path)
-            except IsADirectoryError:
-                data = b""
-            except OSError as error:
-                if error.errno in _ABSENT:
-                    continue
-                raise
-            entry = self._format.decode(key, data)
-            if entry is not None and all(map(self._blobs.has, entry.result.blobs())):
-                return entry
-            remove(path)
-        return None
 
     def _give_up_writing(self, error: OSError) -> None:
         self._unwritable = True
@@ -217,25 +181,41 @@ class LocalCache(CacheBackend):
     # --- blobs -------------------------------------------------------------------------------
 
     def fetch(self, result: ActionResult, digests: Collection[Digest], sink: BlobSink) -> None:
-        """Hand blobs to a sink as files to be cloned."""
+        """Hand blobs to a sink: small ones as bytes, others as files to be cloned."""
         del result
         for digest in digests:
-            self._blobs.hand_over(digest, sink)
+            if (data := self._results.inner(digest)) is not None:
+                sink.write(digest, BytesIO(data))
+            else:
+                self._blobs.hand_over(digest, sink)
 
     def read_blob(self, digest: Digest) -> bytes | None:
         """One small blob, verified."""
-        return self._blobs.read(digest) if is_own_digest(digest) else None
+        if not is_own_digest(digest):
+            return None
+        data = self._results.inner(digest)
+        return self._blobs.read(digest) if data is None else data
 
     def open_blob(self, digest: Digest, *, offset: int = 0) -> _OpenBlob:
         """A verified blob as a stream."""
-        return _OpenBlob(self._blobs.open(digest, offset) if is_own_digest(digest) else None)
+        if not is_own_digest(digest):
+            return _OpenBlob(None)
+        data = self._results.inner(digest)
+        if data is not None:
+            return _OpenBlob(BytesIO(data[offset:]))
+        return _OpenBlob(self._blobs.open(digest, offset))
 
     def find_missing(self, digests: Collection[Digest]) -> set[Digest]:
         """Which blobs are not there; the others are spared by the next eviction."""
-        return {digest for digest in digests if not self._blobs.mark(digest)}
+        return {
+            digest
+            for digest in digests
+            if not is_own_digest(digest)
+            or not (self._blobs.mark(digest) or self._results.mark(digest))
+        }
 
     def put_blob(self, source: BlobSource) -> None:
-        """Store one blob.
+        """Store one blob in a file of its own.
 
         Raises:
             CacheError: The source does not hold what its digest says, or the disk refuses.
@@ -277,6 +257,7 @@ class LocalCache(CacheBackend):
     def rebuild(self) -> None:
         """Make the catalogue and lost histories anew from the entries."""
         self._upkeep.rebuild(self._history)
+        self._history.flush()
 
 
 class _OpenBlob:
@@ -293,33 +274,14 @@ class _OpenBlob:
             self._stream.close()
 
 
-def results_directory(scope: str) -> str:
-    """Where the entries of a scope lie, from the cache's root."""
-    if not scope:
-        return "results"
-    tag = blake3(scope.encode("utf-8", "surrogateescape")).hexdigest(length=16)
-    return f"scopes/{tag}/results"
-
-
-def _path(directory: str, key: CacheKey) -> str:
-    return f"{directory}/{key[:2]}/{key}"
-
-
-def _mark(path: str) -> None:
-    try:
-        os.utime(path)
-    except OSError:
-        pass  # gone meanwhile, or not to be written: then nobody evicts it either
-
-
-def _in_order(named: Iterable[Digest], blobs: Sequence[BlobSource]) -> list[BlobSource]:
-    """One source for each digest.
+def _sources(named: Iterable[Digest], blobs: Sequence[BlobSource]) -> dict[Digest, BlobSource]:
+    """One source for each digest but the empty one, in the order of the result.
 
     Raises:
         CacheError: One is missing.
     """
     sources = {source.digest: source for source in blobs}
     try:
-        return [sources[digest] for digest in named if digest.size]
+        return {digest: sources[digest] for digest in named if digest.size}
     except KeyError as error:
         raise CacheError(f"an entry without a source for {error.args[0]}") from None

@@ -1,7 +1,8 @@
 """Blobs: raw files named by their digest.
 
 They are not compressed: a raw file can be cloned into a worktree without copying a byte where the
-file system can, and most caches hold what is compressed already. The empty blob is never stored.
+file system can, and much of what is cached is compressed already. The empty blob is never stored,
+and small ones lie in the result files that name them.
 """
 
 from __future__ import annotations
@@ -92,6 +93,18 @@ class BlobStore:
         publish(made, self.path(digest), replace=True)
         return digest.size
 
+    def load(self, source: BlobSource) -> bytes:
+        """The bytes of a small source.
+
+        Raises:
+            ChangedSourceError: They are not what its digest says.
+        """
+        with _opened(source) as stream:
+            data = stream.read(source.digest.size + 1)
+        if len(data) != source.digest.size or blake3(data).hexdigest() != source.digest.hash:
+            raise ChangedSourceError
+        return data
+
     def read(self, digest: Digest) -> bytes | None:
         """The bytes of a small blob; None if it is missing, or damaged and now removed."""
         if not digest.size:
@@ -176,13 +189,16 @@ def _fill(source: BlobSource, target: int) -> None:
 def _write_stream(source: BlobSource, target: int) -> Digest:
     hasher = blake3()
     size = 0
-    try:
-        opened = source.open()
-    except OSError as error:
-        raise ChangedSourceError from error
-    with opened as stream:
+    with _opened(source) as stream:
         while chunk := stream.read(_CHUNK):
             hasher.update(chunk)
             size += len(chunk)
             write_all(target, chunk)
     return Digest(hasher.hexdigest(), size)
+
+
+def _opened(source: BlobSource) -> BinaryIO:
+    try:
+        return source.open()
+    except OSError as error:
+        raise ChangedSourceError from error

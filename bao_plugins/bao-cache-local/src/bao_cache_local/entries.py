@@ -2,8 +2,8 @@
 
 A file is a format name with its version, a BLAKE3 checksum, the length of the head, the head (an
 `Entry` as msgpack), and the small blobs that the head names, one behind the other. The checksum is
-over the key, the length and the head, so what was cut, flipped or put under another key is not read;
-the blobs have digests of their own. The file's modification time says when it was last used.
+over the key, the length and the head, so what was cut, flipped or put under another key is not
+read; the blobs have digests of their own. The file's modification time says when it was last used.
 """
 
 from __future__ import annotations
@@ -46,21 +46,14 @@ class Entry(Struct, array_like=True, frozen=True):
     Attributes:
         created: Seconds since the epoch.
         escaped: Whether paths hold bytes that are not UTF-8, written as NUL and two digits.
-        inside: Which of the blobs that the result names, by their order, lie in the file.
+        inside: Which of the blobs that the result names, by their number, lie in the file.
         result: The result itself.
     """
 
     created: float
     escaped: bool
-    inside: tuple[int, ...]
+    inside: frozenset[int]
     result: ActionResult
-
-    def split(self) -> tuple[list[Digest], list[Digest]]:
-        """The blobs that lie in the file, in their order, and the others."""
-        chosen = frozenset(self.inside)
-        named = list(self.result.blobs())
-        inner = [digest for index, digest in enumerate(named) if index in chosen]
-        return inner, [d for index, d in enumerate(named) if index not in chosen and d.size]
 
 
 class EntryFile(Struct, frozen=True):
@@ -101,7 +94,7 @@ class EntryFormat:
     ) -> bytes:
         """The content of a result file, with these blobs in it."""
         named = list(result.blobs())
-        inside = tuple(index for index, digest in enumerate(named) if digest in blobs)
+        inside = frozenset(index for index, digest in enumerate(named) if digest in blobs)
         try:
             entry = Entry(created, escaped=False, inside=inside, result=result)
             body = self._encoder.encode(entry)
@@ -111,7 +104,7 @@ class EntryFormat:
             body = self._encoder.encode(entry)
         head = len(body).to_bytes(4) + body
         check = blake3(key.encode() + head).digest()
-        return b"".join((_MAGIC, check, head, *(blobs[named[index]] for index in inside)))
+        return b"".join((_MAGIC, check, head, *(blobs[named[index]] for index in sorted(inside))))
 
     def decode(self, key: CacheKey, data: bytes) -> EntryFile | None:
         """A result file; None if it is damaged, foreign, or belongs to another key."""
@@ -126,10 +119,17 @@ class EntryFormat:
             entry = self._decoder.decode(data[_START:end])
         except (DecodeError, UnicodeDecodeError):
             return None
-        if not all(map(is_own_digest, entry.result.blobs())):
-            return None
-        inner, outer = entry.split()
-        if len(data) != end + sum(digest.size for digest in inner):
+        inner: list[Digest] = []
+        outer: list[Digest] = []
+        for index, digest in enumerate(entry.result.blobs()):
+            if not is_own_digest(digest):
+                return None
+            if index in entry.inside:
+                inner.append(digest)
+                end += digest.size
+            elif digest.size:
+                outer.append(digest)
+        if len(data) != end:
             return None
         if entry.escaped:
             result = _with_texts(entry.result, _unescape)

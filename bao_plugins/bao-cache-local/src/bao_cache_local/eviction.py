@@ -15,6 +15,7 @@ from sqlalchemy import delete, exists, func, select, update
 
 from bao_cache_local.catalogue import OutOfTime
 from bao_cache_local.files import Workshop, remove
+from bao_cache_local.places import LONG
 from bao_cache_local.scanning import forget_entries
 from bao_cache_local.tables import blobs, entries, needs
 from bao_core.interfaces.cache import Evicted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from bao_cache_local.catalogue import Catalogue
+    from bao_cache_local.places import Places
     from bao_core.interfaces.cache import EvictionPolicy
 
 _BATCH = 64
@@ -31,18 +33,20 @@ _RUBBISH = 3600.0
 """Seconds after which an unfinished file belongs to nobody."""
 
 
-def evict(catalogue: Catalogue, policy: EvictionPolicy) -> Evicted:
+def evict(catalogue: Catalogue, policy: EvictionPolicy, places: Places) -> Evicted:
     """Remove what a policy does not keep.
 
     Args:
         catalogue: Of the cache; brought up to date first, which takes of the budget.
         policy: With every bound that counts.
+        places: Told which entries are left, once in a while.
     """
     deadline = None if policy.budget is None else time.monotonic() + policy.budget
     if not os.path.isdir(catalogue.root):
         return Evicted()
     answer = catalogue.use_until(
-        lambda connection: _Eviction(connection, catalogue.root, policy, deadline).run(), deadline
+        lambda connection: _Eviction(connection, catalogue.root, policy, deadline).run(places),
+        deadline,
     )
     return Evicted(complete=False) if isinstance(answer, OutOfTime) else answer
 
@@ -62,10 +66,11 @@ class _Eviction:
         self._entries = 0
         self._bytes = 0
 
-    def run(self) -> Evicted:
+    def run(self, places: Places) -> Evicted:
         complete = self._evict_entries() and self._evict_orphans()
         if complete:
             self._sweep()
+            self._shorten(places)
         return Evicted(self._entries, self._bytes, complete)
 
     def _late(self) -> bool:
@@ -175,11 +180,18 @@ class _Eviction:
     def _sweep(self) -> None:
         """Remove what killed processes left unfinished, and histories of long ago."""
         self._remove_older(self._workshop.directory, self._now - _RUBBISH)
-        if self._policy.max_age is None:
-            return
-        too_old = self._now - max(self._policy.max_age, self._policy.spare)
-        for name in _names(f"{self._root}/history"):
-            self._remove_older(f"{self._root}/history/{name}", too_old)
+        if self._policy.max_age is not None:
+            too_old = self._now - max(self._policy.max_age, self._policy.spare)
+            self._remove_older(f"{self._root}/history", too_old)
+
+    def _shorten(self, places: Places) -> None:
+        """Let one long file of places forget entries that are gone."""
+        directory = f"{self._root}/places"
+        for name in _names(directory):
+            if os.stat(f"{directory}/{name}").st_size > LONG:
+                keys = set(self._connection.scalars(select(entries.c.key)))
+                places.shorten(name, keys.__contains__)
+                return
 
     def _remove_older(self, directory: str, limit: float) -> None:
         for name in _names(directory):

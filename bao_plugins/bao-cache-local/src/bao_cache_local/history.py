@@ -10,18 +10,16 @@ import os
 
 from blake3 import blake3
 
-from bao_core.model import CacheKey
-
-from bao_cache_local.appending import append_record, read_records, shorten
+from bao_cache_local.appending import RecordFiles
 from bao_cache_local.entries import is_hash
+from bao_core.model import CacheKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bao_core.model import TaskId
-
     from bao_cache_local.files import Workshop
+    from bao_core.model import TaskId
 
 _LONG = 64 << 10
 """Bytes at which a file is shortened."""
@@ -37,9 +35,9 @@ class History:
     """The histories of all tasks, seen from one workspace."""
 
     def __init__(self, root: str, workspace: str, workshop: Workshop) -> None:
-        self._directory = f"{root}/history"
+        self._files = RecordFiles(f"{root}/history", workshop, long=_LONG, choose=_newest_lines)
         self._here = blake3(os.fsencode(workspace)).hexdigest(length=6)
-        self._workshop = workshop
+        self.flush = self._files.flush
 
     def append(self, task_id: TaskId, key: CacheKey, created: float) -> None:
         """Note a new entry."""
@@ -59,15 +57,12 @@ class History:
         return list(dict.fromkeys(key for _, _, key in lines))
 
     def _append(self, tag: str, key: CacheKey, created: float, here: str) -> None:
-        line = f"{tag} {key} {created:.3f} {here}\n".encode("ascii")
-        path = self._path(tag)
-        if append_record(path, line) > _LONG:
-            shorten(path, self._workshop, _newest_lines)
+        self._files.add(tag[:2], f"{tag} {key} {created:.3f} {here}\n".encode("ascii"))
 
     def _read(self, tag: str) -> list[tuple[bool, float, CacheKey]]:
         start = f"{tag} ".encode("ascii")
         found = []
-        for line in read_records(self._path(tag)).splitlines():
+        for line in self._files.read(tag[:2]).splitlines():
             if not line.startswith(start):
                 continue
             fields = line.decode("ascii", "replace").split(" ")
@@ -77,9 +72,6 @@ class History:
                 except ValueError:
                     continue
         return found
-
-    def _path(self, tag: str) -> str:
-        return f"{self._directory}/{tag[:2]}"
 
 
 def _tag(task_id: TaskId) -> str:

@@ -8,17 +8,15 @@ missing, and is stored again by whoever needs it.
 
 from __future__ import annotations
 
+from bao_cache_local.appending import RecordFiles
 from bao_core.model import CacheKey
-
-from bao_cache_local.appending import append_record, read_records, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bao_core.model import Digest
-
     from bao_cache_local.files import Workshop
+    from bao_core.model import Digest
 
 _HASH = 32
 """Bytes of a digest and of a key."""
@@ -31,8 +29,8 @@ class Places:
     """Where small blobs are."""
 
     def __init__(self, root: str, workshop: Workshop) -> None:
-        self._directory = f"{root}/places"
-        self._workshop = workshop
+        self._files = RecordFiles(f"{root}/places", workshop)
+        self.flush = self._files.flush
         self._known: dict[str, CacheKey] = {}
 
     def learn(self, key: CacheKey, digests: Iterable[Digest]) -> None:
@@ -44,13 +42,12 @@ class Places:
         """An entry that holds these was stored."""
         for digest in digests:
             self._known[digest.hash] = key
-            record = bytes.fromhex(digest.hash + key)
-            append_record(f"{self._directory}/{digest.hash[:2]}", record)
+            self._files.add(digest.hash[:2], bytes.fromhex(digest.hash + key))
 
     def find(self, digest: Digest) -> list[CacheKey]:
         """Entries that may hold a blob, the most likely first."""
         found = [self._known[digest.hash]] if digest.hash in self._known else []
-        data = b"" if found else read_records(f"{self._directory}/{digest.hash[:2]}")
+        data = b"" if found else self._files.read(digest.hash[:2])
         wanted = bytes.fromhex(digest.hash)
         at = data.rfind(wanted)
         while at >= 0:
@@ -72,4 +69,4 @@ class Places:
             records = dict.fromkeys(data[at : at + step] for at in range(0, len(data), step))
             return b"".join(r for r in records if exists(CacheKey(r[_HASH:].hex())))
 
-        shorten(f"{self._directory}/{name}", self._workshop, choose)
+        self._files.shorten(name, choose)

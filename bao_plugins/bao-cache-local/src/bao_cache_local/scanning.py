@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, or_, select
 
 from bao_cache_local.entries import EntryFormat, is_hash, read_whole
 from bao_cache_local.files import remove
@@ -14,14 +14,21 @@ from bao_core.model import CacheKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from sqlalchemy import Connection, Engine
 
+    Row = dict[str, Any]
+
 _SETTLED = 2_000_000_000
 """Nanoseconds after which a directory's modification time would have changed with its content; the
 coarsest file systems count in twos of seconds."""
+
+_CHUNK = 32
+"""Directories that are read in one transaction."""
+
+_BLOBS = "blobs/"
 
 
 class Scanner:
@@ -35,7 +42,7 @@ class Scanner:
     def update(self, deadline: float | None) -> bool:
         """Read every directory that changed since it was read.
 
-        Each directory is a transaction of its own, so that what was done before the deadline need
+        Each transaction takes a few directories, so that what was done before the deadline need
         not be done again.
 
         Returns:
@@ -44,99 +51,103 @@ class Scanner:
         with self._engine.begin() as connection:
             prepare(connection)
             known = {str(p): int(m) for p, m in connection.execute(select(directories))}
-        there: set[str] = set()
-        for path in list_directories(self._root):
-            there.add(path)
-            try:
-                modified = os.stat(f"{self._root}/{path}").st_mtime_ns
-            except OSError:
-                continue
-            if known.get(path) == modified:
-                continue
+        found = {path: _modified(f"{self._root}/{path}") for path in list_directories(self._root)}
+        changed = [path for path, modified in found.items() if known.get(path) != modified]
+        changed += known.keys() - found.keys()
+        for start in range(0, len(changed), _CHUNK):
             if deadline is not None and time.monotonic() > deadline:
                 return False
-            self._read_directory(path, modified)
-        for path in known.keys() - there:
-            self._forget_directory(path)
+            chunk = {path: found.get(path) for path in changed[start : start + _CHUNK]}
+            with self._engine.begin() as connection:
+                self._read_directories(connection, chunk)
         return True
 
-    def _read_directory(self, path: str, modified: int) -> None:
-        if time.time_ns() - modified < _SETTLED:
-            modified = 0
-        try:
-            names = {name for name in os.listdir(f"{self._root}/{path}") if is_hash(name)}
-        except OSError:
-            names = set()
-        with self._engine.begin() as connection:
-            if path.startswith("blobs/"):
-                self._update_blobs(connection, path, names)
-            else:
-                self._update_entries(connection, path, names)
-            connection.execute(delete(directories).where(directories.c.path == path))
-            connection.execute(insert(directories).values(path=path, modified=modified))
+    def _read_directories(self, connection: Connection, chunk: Mapping[str, int | None]) -> None:
+        """Read directories, each given with its modification time or None if it is gone."""
+        names = {path: _hashes(f"{self._root}/{path}") for path in chunk}
+        self._update_blobs(connection, {p: n for p, n in names.items() if p.startswith(_BLOBS)})
+        self._update_entries(
+            connection, {p: n for p, n in names.items() if not p.startswith(_BLOBS)}
+        )
+        connection.execute(delete(directories).where(directories.c.path.in_(chunk)))
+        settled = time.time_ns() - _SETTLED
+        rows = [
+            # What was changed a moment ago may change again and look the same.
+            {"path": path, "modified": modified if modified < settled else 0}
+            for path, modified in chunk.items()
+            if modified is not None
+        ]
+        if rows:
+            connection.execute(insert(directories), rows)
 
-    def _forget_directory(self, path: str) -> None:
-        with self._engine.begin() as connection:
-            if path.startswith("blobs/"):
-                self._update_blobs(connection, path, set())
-            else:
-                self._update_entries(connection, path, set())
-            connection.execute(delete(directories).where(directories.c.path == path))
-
-    def _update_blobs(self, connection: Connection, path: str, names: set[str]) -> None:
-        first = os.path.basename(path)
-        column = blobs.c.hash
+    def _update_blobs(self, connection: Connection, names: Mapping[str, set[str]]) -> None:
+        if not names:
+            return
         # `g` follows the last hexadecimal digit.
-        known = set(connection.scalars(select(column).where(column >= first, column < f"{first}g")))
-        if gone := [{"gone": name} for name in known - names]:
-            connection.execute(delete(blobs).where(column == bindparam("gone")), gone)
+        prefixes = [os.path.basename(path) for path in names]
+        ranges = [(blobs.c.hash >= each) & (blobs.c.hash < f"{each}g") for each in prefixes]
+        known = set(connection.scalars(select(blobs.c.hash).where(or_(*ranges))))
+        there = {name: path for path, found in names.items() for name in found}
+        _forget_blobs(connection, known - there.keys())
         added = []
-        for name in sorted(names - known):
+        for name in sorted(there.keys() - known):
             try:
-                size = os.stat(f"{self._root}/{path}/{name}").st_size
+                size = os.stat(f"{self._root}/{there[name]}/{name}").st_size
             except OSError:
                 continue
             added.append({"hash": name, "size": size})
         if added:
             connection.execute(insert(blobs), added)
 
-    def _update_entries(self, connection: Connection, path: str, names: set[str]) -> None:
-        query = select(entries.c.key, entries.c.id).where(entries.c.directory == path)
-        known = {str(key): int(number) for key, number in connection.execute(query)}
-        forget_entries(connection, [known[key] for key in known.keys() - names])
-        for name in sorted(names - known.keys()):
-            self._add_entry(connection, path, name)
+    def _update_entries(self, connection: Connection, names: Mapping[str, set[str]]) -> None:
+        if not names:
+            return
+        query = select(entries.c.directory, entries.c.key, entries.c.id)
+        rows = connection.execute(query.where(entries.c.directory.in_(names)))
+        known = {(str(directory), str(key)): int(number) for directory, key, number in rows}
+        there = {(path, name) for path, found in names.items() for name in found}
+        forget_entries(connection, [known[place] for place in known.keys() - there])
+        number = int(connection.scalar(select(func.coalesce(func.max(entries.c.id), 0))) or 0)
+        added: list[Row] = []
+        wanted: list[Row] = []
+        for path, name in sorted(there - known.keys()):
+            number += 1
+            read = self._read_entry(path, name, number)
+            if read is not None:
+                added.append(read[0])
+                wanted.extend(read[1])
+        if added:
+            connection.execute(insert(entries), added)
+        if wanted:
+            connection.execute(insert(needs), wanted)
 
-    def _add_entry(self, connection: Connection, path: str, name: str) -> None:
+    def _read_entry(self, path: str, name: str, number: int) -> tuple[Row, list[Row]] | None:
         full = f"{self._root}/{path}/{name}"
         try:
             data = read_whole(full)
             used = os.stat(full).st_mtime
         except OSError:
-            return
-        entry = self._format.decode(CacheKey(name), data)
-        if entry is None:
+            return None
+        found = self._format.decode(CacheKey(name), data)
+        if found is None:
             remove(full)
-            return
-        row: dict[str, Any] = {
+            return None
+        entry = {
+            "id": number,
             "directory": path,
             "key": name,
-            "task": entry.result.task_id.encode("utf-8", "replace").decode(),
-            "created": entry.created,
+            "task": found.entry.result.task_id.encode("utf-8", "replace").decode(),
+            "created": found.entry.created,
             "used": used,
             "size": len(data),
         }
-        number = connection.execute(insert(entries), row).inserted_primary_key
-        assert number is not None  # noqa: S101 - one row was inserted
-        wanted = [{"entry": number[0], "hash": d.hash} for d in entry.result.blobs() if d.size]
-        if wanted:
-            connection.execute(insert(needs), wanted)
+        return entry, [{"entry": number, "hash": digest.hash} for digest in found.outer]
 
 
-def forget_entries(connection: Connection, numbers: list[int]) -> None:
+def forget_entries(connection: Connection, numbers: Iterable[int]) -> None:
     """Remove entries from the catalogue."""
-    if numbers:
-        rows = [{"number": number} for number in numbers]
+    rows = [{"number": number} for number in numbers]
+    if rows:
         connection.execute(delete(needs).where(needs.c.entry == bindparam("number")), rows)
         connection.execute(delete(entries).where(entries.c.id == bindparam("number")), rows)
 
@@ -148,8 +159,25 @@ def list_directories(root: str) -> Iterator[str]:
         yield from (f"{home}/{name}" for name in _names(f"{root}/{home}"))
 
 
+def _forget_blobs(connection: Connection, hashes: Iterable[str]) -> None:
+    rows = [{"gone": each} for each in hashes]
+    if rows:
+        connection.execute(delete(blobs).where(blobs.c.hash == bindparam("gone")), rows)
+
+
 def _names(path: str) -> list[str]:
     try:
         return sorted(os.listdir(path))
     except OSError:
         return []
+
+
+def _hashes(path: str) -> set[str]:
+    return set(filter(is_hash, _names(path)))
+
+
+def _modified(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None

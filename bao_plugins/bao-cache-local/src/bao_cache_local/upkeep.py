@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bao_cache_local.catalogue import Catalogue
     from bao_cache_local.history import History
+    from bao_cache_local.places import Places
     from bao_cache_local.settings import LocalCacheSettings
 
     Due = Literal["not", "soon", "now"]
@@ -42,10 +43,11 @@ _UNIT = 1 << 20
 class Upkeep:
     """Tidies one cache, and holds its catalogue once that is needed."""
 
-    def __init__(self, root: str, settings: LocalCacheSettings) -> None:
+    def __init__(self, root: str, settings: LocalCacheSettings, places: Places) -> None:
         self._root = root
         self._path = f"{root}/upkeep"
         self._settings = settings
+        self._places = places
         self._added = 0
         self._noted = False
         self._lock = threading.Lock()
@@ -98,7 +100,7 @@ class Upkeep:
             spare=policy.spare,
             budget=policy.budget,
         )
-        evicted = evict(self.catalogue(), filled)
+        evicted = evict(self.catalogue(), filled, self._places)
         if evicted.complete:
             self._write_last()
         return evicted

@@ -9,7 +9,7 @@ from bao_cache_local.entries import EntryFormat, is_hash, read_whole
 from bao_cache_local.files import Workshop, remove
 from bao_cache_local.scanning import list_directories
 from bao_core.digests import digest_file
-from bao_core.model import CacheKey, Digest
+from bao_core.model import CacheKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def _check_blob(path: str, name: str) -> str | None:
 def _check_entry(path: str, name: str, coder: EntryFormat, store: BlobStore) -> str | None:
     if not is_hash(name):
         return "is no entry"
-    entry = coder.decode(CacheKey(name), read_whole(path))
-    if entry is None:
+    found = coder.decode(CacheKey(name), read_whole(path))
+    if found is None or any(found.blob(digest) is None for digest in found.inner):
         return "is damaged"
-    missing: list[Digest] = [d for d in entry.result.blobs() if not store.has(d)]
+    missing = [digest for digest in found.outer if not store.has(digest)]
     return f"names blob {missing[0].hash[:12]}, which is missing" if missing else None

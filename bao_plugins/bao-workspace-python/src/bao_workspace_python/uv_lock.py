@@ -227,7 +227,7 @@ class UvLock:
                 continue
             tables: dict[str, list[LockedDependency]] = {
                 "": package.dependencies,
-                
+                **package.optional_dependencies,
             }
             for extra, dependencies in tables.items():
                 masks[index, extra] = self._bits[index]
