@@ -28,6 +28,9 @@ KNOWN_MANIFESTS = frozenset(
 )
 """Files that may make or shape a package even where no package has one any more."""
 
+ROOT_CONFIGURATION = "bao.toml"
+"""What every package's tasks may be shaped by, whatever is configured as a global input."""
+
 PROSE = (".md", ".mdx", ".rst", ".adoc", ".txt")
 """Endings of files that never shape a workspace."""
 
@@ -168,7 +171,7 @@ class _Comparison:
         holding = self._holding_directories()
         for file in self._files:
             verb = _VERBS[file.status]
-            if self._changes.global_input(file.path):
+            if file.path == ROOT_CONFIGURATION or self._changes.global_input(file.path):
                 shared.append(f"{file.path} {verb}")
             if file.path in self._graph.workspace.lock_files:
                 continue  # it counts by the closures in it

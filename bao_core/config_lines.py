@@ -224,18 +224,20 @@ class _Json(_Scanner):
 
 
 def _toml_name(written: str) -> str:
-    if written[0] == "'":
-        return written[1:-1]
-    if written[0] != '"' or "\\" not in written:
-        return written.strip('"')
+    if written[0] == "'" or "\\" not in written:
+        return written[1:-1] if written[0] in "'\"" else written
     from tomllib import loads
 
-    name: str = loads(f"name = {written}")["name"]
-    return name
+    try:
+        return str(loads(f"name = {written}")["name"])
+    except ValueError:
+        return written
 
 
 def _json_name(written: str) -> str:
     from json import loads
 
-    name: str = loads(written, strict=False)
-    return name
+    try:
+        return str(loads(written, strict=False))
+    except ValueError:
+        return written

@@ -214,7 +214,7 @@ class Contents:
                 hasher = self._constructor(b"blob %d\0" % expected, usedforsecurity=False)
                 size = 0
                 # One byte more than is expected shows a file that has grown.
-                while data := os.read(fd, min(CHUNK, expected + 1)):
+                while size <= expected and (data := os.read(fd, min(CHUNK, expected + 1))):
                     hasher.update(data)
                     size += len(data)
             except OSError as error:

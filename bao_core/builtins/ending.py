@@ -6,7 +6,7 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 from threading import Condition, Thread
 from time import monotonic
 
-from bao_core.builtins.processes import alive, reap, signal_all
+from bao_core.builtins.processes import alive, reap, signal_all, signal_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Ending:
         Args:
             find: Looks for what belongs to the task and is alive.
             grace: Seconds between TERM and KILL; 0 kills at once.
-            leader: The process that somebody else waits for, if there is one.
+            leader: The process that somebody else waits for, and its process group; 0 for none.
         """
         self._find = find
         self._leader = leader
@@ -72,8 +72,8 @@ class Ending:
         while monotonic() < self._deadline and (members := self._look()):
             # Whoever is stopped cannot act on TERM before it goes on.
             fresh = members - asked
-            signal_all(fresh, SIGTERM)
-            signal_all(fresh, SIGCONT)
+            self._signal(fresh, SIGTERM)
+            self._signal(fresh, SIGCONT)
             asked |= members
             self._rest(members)
 
@@ -98,9 +98,16 @@ class Ending:
             if not (members or found_last) or monotonic() > limit:
                 return
             found_last = bool(members)
-            signal_all(members, SIGKILL)
+            self._signal(members, SIGKILL)
             with self._changed:
                 self._changed.wait(pause)
+
+    def _signal(self, members: set[Process], number: int) -> None:
+        # The group as a whole, in one moment: else a shell could outlive the command that it waits
+        # for and go on with its script, or start another that nobody has signalled.
+        group = {process for process in members if process.group == self._leader}
+        signal_group(self._leader if group else 0, number)
+        signal_all(members - group, number)
 
     def _look(self) -> set[Process]:
         members = set(self._find())

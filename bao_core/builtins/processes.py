@@ -173,9 +173,18 @@ def alive(processes: Iterable[Process]) -> list[Process]:
     ]
 
 
+def signal_group(leader: int, number: int) -> None:
+    """Send a signal to a process group, if there is one; 0 is no group."""
+    if leader:
+        try:
+            os.killpg(leader, number)
+        except OSError:
+            return
+
+
 def signal_all(processes: Iterable[Process], number: int) -> None:
     """Send a signal to each; one that is gone, or not ours to signal, is passed over."""
-    for process in processes:
+    for process in sorted(processes, key=lambda process: (process.started, process.pid)):
         try:
             os.kill(process.pid, number)
         except OSError:

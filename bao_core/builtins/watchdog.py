@@ -34,12 +34,20 @@ while read -r pid; do
   [ "$pid" = 0 ] || found="$found $pid"
 done <&3
 
+# Each group in one moment first: no shell shall outlive the command that it waits for.
+for pid in $found; do kill -TERM -- "-$pid"; done
+
 if [ ! -r /proc/self/stat ]; then
-  for pid in $found; do kill -TERM -- "-$pid"; done
   sleep 0.6
   for pid in $found; do kill -KILL -- "-$pid"; done
   exit
 fi
+
+# To be called in a subshell only: it changes how lists are joined.
+alternatives() {
+  IFS='|'
+  echo "$*"
+}
 
 # Adds what carries the mark, and what has one of those found as parent, group or session.
 find_all() {
@@ -47,7 +55,7 @@ find_all() {
     before=$found
     files=$(grep -lzsE "^$1=$2" /proc/[0-9]*/environ)
     if [ "$found" ]; then
-      any=$(IFS=' '; set -- $found; IFS='|'; echo "$*")
+      any=$(alternatives $found)
       files="$files $(grep -lzsE "\) [^XZ] ([0-9]+ ){0,2}($any) " /proc/[0-9]*/stat)"
     fi
     for file in $files; do
@@ -67,9 +75,12 @@ any_alive() {
   return 1
 }
 
+leaders=$(alternatives $found)
 find_all "$1" "$2"
 [ "$found" ] || exit
-kill -TERM $found
+for pid in $found; do
+  grep -qsE "\) . [0-9]+ ($leaders) " "/proc/$pid/stat" || kill -TERM "$pid"
+done
 kill -CONT $found
 round=0
 while [ $round -lt 12 ] && any_alive; do

@@ -196,6 +196,11 @@ def test_a_global_input_affects_everything_and_is_named_by_each() -> None:
     assert found["e2e"] == ["dependency: app is affected", "global: .nvmrc changed"]
 
 
+def test_the_configuration_of_the_root_affects_everything() -> None:
+    assert affected(CHAIN, CHAIN, "M bao.toml")["other"] == ["global: bao.toml changed"]
+    assert list(affected(CHAIN, CHAIN, "M packages/other/bao.toml")) == ["other"]
+
+
 def test_a_global_input_may_lie_in_a_package_or_be_gone() -> None:
     found = affected(CHAIN, CHAIN, "D packages/app/g", shared=["packages/app/g"])
     assert found["other"] == ["global: packages/app/g deleted"]

@@ -1,4 +1,4 @@
-"""A real uv workspace: its root is a package, its dependencies are dynamic, its extras close cycles."""
+"""A real uv workspace: the root is a package, dependencies are dynamic, extras close cycles."""
 
 from __future__ import annotations
 

@@ -218,7 +218,19 @@ def test_an_interpreter_is_asked_once_and_again_when_it_is_another(
     assert len(started) == 2
 
 
-def test_a_script_that_chooses_an_interpreter_is_asked_every_time(workspace: Workspace) -> None:
+def test_environments_on_one_interpreter_ask_it_once(
+    workspace: Workspace, started: list[Any]
+) -> None:
+    for place in (".venv", "packages/a/.venv", "packages/b/.venv"):
+        real_interpreter(workspace.environment(place))
+    workspace.parts()
+    assert len(started) == 1
+
+
+def test_a_script_that_chooses_an_interpreter_is_asked_every_time(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "TOO_FRESH", 0)
     chosen = workspace.programs / "chosen"
     script = workspace.programs / "python3"
     script.write_text(f'#!/bin/sh\nread -r answer < {chosen}\nprintf "%b" "$answer"\n')
@@ -263,9 +275,11 @@ def test_a_shared_tool_installed_otherwise_than_locked_counts_for_every_package(
     workspace: Workspace,
 ) -> None:
     workspace.lock()
-    workspace.environment(x_lib="1.0", tool="4.9")
-    for parts in workspace.parts().values():
+    workspace.environment(x_lib="0.9", tool="4.9")
+    found = workspace.parts()
+    for parts in found.values():
         assert parts["installed:tool"] == "4.9"
+    assert found["a"]["installed:x-lib"] == "0.9"
 
 
 def test_what_is_locked_and_not_installed_counts(workspace: Workspace) -> None:
@@ -324,6 +338,18 @@ def test_an_environment_of_its_own_is_compared_for_its_package_alone(workspace: 
     found = workspace.parts()
     assert found["a"]["installed:x-lib"] == "0.9"
     assert found["top"].keys() == {"interpreter", "environment"}
+
+
+def test_an_active_environment_of_one_package_is_compared_for_others_too(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    edge = 'dependencies = [\n    { name = "x-lib" },\n]\n'
+    workspace.lock(LOCK.replace('"packages/b" }\n', f'"packages/b" }}\n{edge}'))
+    prefix = workspace.environment("packages/a/.venv", x_lib="0.9", tool="5.0")
+    workspace.environ["VIRTUAL_ENV"] = str(prefix)
+    for name in ("a", "b"):
+        assert workspace.parts(name)[name]["installed:x-lib"] == "0.9"
 
 
 def test_the_comparison_is_remembered_while_nothing_changes(

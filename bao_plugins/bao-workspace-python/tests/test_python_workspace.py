@@ -83,6 +83,7 @@ MEMBERS = [
     (["apps/*"], [], {"apps/web", "apps/.hidden"}),
     (["*/*"], ["libs"], {"apps/web", "apps/.hidden", "libs/a", "libs/b", "libs/x1", "vendor/v"}),
     (["libs/a", "libs/x1/*"], ["libs/x*"], {"libs/a"}),
+    (["libs/*"], ["libs/**/x1"], {"libs/a", "libs/b"}),
     (["libs/a"], ["libs/a"], set()),
     (["libs/a"], ["./libs/a/"], set()),
 ]

@@ -239,7 +239,8 @@ def test_a_member_that_is_not_locked_yet_has_its_requirements_as_far_as_they_are
         {
             "pyproject.toml": ROOT_MANIFEST,
             "uv.lock": HEAD + external("x", "1", "y") + external("y", "1"),
-            "packages/n/pyproject.toml": '[project]\nname = "n"\ndependencies = ["X", "new>=2"]\n',
+            "packages/n/pyproject.toml": '[project]\nname = "n"\ndependencies = ["X", "new>=2"]\n'
+            '[build-system]\nrequires = ["hatchling"]\n',
         }
     )
     assert found.external("n") == ["new>=2", "x@1", "y@1"]

@@ -1,9 +1,9 @@
 """Keeping the cache within its bounds: the least recently used entries go first.
 
-The files themselves have the last word on when they were used. A file is moved aside before it is
+The files themselves have the last word on when they were used. A blob is moved aside before it is
 removed and looked at once more there: if somebody has marked it as used in between, it goes back.
 So whoever marks a blob and then stores an entry that names it finds it in place, without a lock;
-whoever reads while it is aside finds a miss.
+whoever reads while it is aside, or an entry that is just going, finds a miss.
 """
 
 from __future__ import annotations
@@ -11,22 +11,35 @@ from __future__ import annotations
 import os
 import time
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 
 from bao_cache_local.catalogue import OutOfTime
 from bao_cache_local.files import Workshop, remove
 from bao_cache_local.places import LONG
-from bao_cache_local.scanning import forget_entries
+from bao_cache_local.scanning import forget_blobs, forget_entries
 from bao_cache_local.tables import blobs, entries, needs
 from bao_core.interfaces.cache import Evicted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Iterable
+    from typing import NamedTuple
+
+    from sqlalchemy import ColumnElement, Connection
 
     from bao_cache_local.catalogue import Catalogue
     from bao_cache_local.places import Places
     from bao_core.interfaces.cache import EvictionPolicy
+
+    class Candidate(NamedTuple):
+        """An entry of the catalogue; `size` is that of its file and all its blobs."""
+
+        id: int
+        directory: str
+        key: str
+        used: float
+        size: int
+
 
 _BATCH = 64
 _RUBBISH = 3600.0
@@ -65,6 +78,8 @@ class _Eviction:
         self._workshop = Workshop(root)
         self._entries = 0
         self._bytes = 0
+        # What is in the catalogue and stays, although the catalogue thinks it could go.
+        self._used: dict[int, float] = {}
 
     def run(self, places: Places) -> Evicted:
         complete = self._evict_entries() and self._evict_orphans()
@@ -77,100 +92,127 @@ class _Eviction:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def _evict_entries(self) -> bool:
-        size = self._size()
-        max_bytes, max_age = self._policy.max_bytes, self._policy.max_age
-        too_old = -1.0 if max_age is None else self._now - max_age
+        """Evict entries, oldest first; whether there was time for all that must go."""
+        total = self._total()
         while batch := self._oldest():
-            for number, directory, key, used in batch:
-                too_much = max_bytes is not None and size > max_bytes
-                if not too_much and used >= too_old:
-                    return True
-                if self._late():
-                    return False
-                size -= self._evict_entry(number, f"{directory}/{key}", used)
+            start = self._bytes
+            gone: list[int] = []
+            # Which blobs are shared shows only afterwards; until then, rather too few go.
+            expected = total
+            enough = False
+            for candidate in batch:
+                enough = not self._must_go(candidate, expected)
+                if enough or self._late():
+                    break
+                if self._evict_entry(candidate):
+                    gone.append(candidate.id)
+                    expected -= candidate.size
+            self._settle(gone)
+            total -= self._bytes - start
+            if self._late():
+                return False
+            if enough and not gone:
+                return True
         return True
 
-    def _oldest(self) -> list[tuple[int, str, str, float]]:
-        query = (
-            select(entries.c.id, entries.c.directory, entries.c.key, entries.c.used)
+    def _must_go(self, candidate: Candidate, total: int) -> bool:
+        max_bytes, max_age = self._policy.max_bytes, self._policy.max_age
+        if max_age is not None and candidate.used < self._now - max_age:
+            return True
+        return max_bytes is not None and total > max_bytes
+
+    def _oldest(self) -> list[Candidate]:
+        oldest = (
+            select(entries)
             .where(entries.c.used <= self._spare)
             .order_by(entries.c.used, entries.c.id)
             .limit(_BATCH)
+            .subquery()
         )
-        return [
-            (int(n), str(d), str(k), float(u)) for n, d, k, u in self._connection.execute(query)
-        ]
+        size = oldest.c.size + func.coalesce(func.sum(blobs.c.size), 0)
+        query = (
+            select(oldest.c.id, oldest.c.directory, oldest.c.key, oldest.c.used, size.label("size"))
+            .outerjoin(needs, needs.c.entry == oldest.c.id)
+            .outerjoin(blobs, blobs.c.hash == needs.c.hash)
+            .group_by(oldest.c.id)
+            .order_by(oldest.c.used, oldest.c.id)
+        )
+        rows: Iterable[Candidate] = self._connection.execute(query).all()  # type: ignore[assignment]
+        return list(rows)
 
-    def _evict_entry(self, number: int, path: str, used: float) -> int:
-        """Evict an entry and the blobs that only it needs; returns the bytes that are gone.
-
-        An entry that was used since the catalogue heard of it stays, and the catalogue hears.
-        """
-        full = f"{self._root}/{path}"
+    def _evict_entry(self, candidate: Candidate) -> bool:
+        """Remove a result file, unless it was used since the catalogue heard of it."""
+        path = f"{self._root}/{candidate.directory}/{candidate.key}"
         try:
-            really = os.stat(full).st_mtime
+            found = os.stat(path)
         except OSError:
-            really = used  # gone already
-        if really > used:
-            self._connection.execute(
-                update(entries).where(entries.c.id == number).values(used=really)
-            )
-            return 0
-        freed = self._take_away(full, used)
-        if freed is None:
-            # Later than what is spared, so that it does not come up again.
-            later = update(entries).where(entries.c.id == number).values(used=self._spare + 1)
-            self._connection.execute(later)
-            return 0
-        hashes = self._connection.scalars(select(needs.c.hash).where(needs.c.entry == number)).all()
-        forget_entries(self._connection, [number])
+            return True  # gone already
+        if found.st_mtime > candidate.used:
+            self._used[candidate.id] = found.st_mtime
+            return False
+        if not remove(path):
+            self._used[candidate.id] = self._spare + 1  # it does not come up again
+            return False
         self._entries += 1
-        self._bytes += freed
-        return freed + sum(self._evict_blob(str(name)) for name in hashes)
+        self._bytes += found.st_size
+        return True
+
+    def _settle(self, gone: list[int]) -> None:
+        """Tell the catalogue what happened, and evict the blobs that nobody needs any more."""
+        if self._used:
+            changed = (
+                update(entries)
+                .where(entries.c.id == bindparam("number"))
+                .values(used=bindparam("really"))
+            )
+            rows = [{"number": n, "really": used} for n, used in self._used.items()]
+            self._connection.execute(changed, rows)
+            self._used.clear()
+        if gone:
+            named = select(needs.c.hash).where(needs.c.entry.in_(gone)).distinct()
+            hashes = [str(name) for name in self._connection.scalars(named)]
+            forget_entries(self._connection, gone)
+            for start in range(0, len(hashes), 500):  # SQLite takes so many values at least
+                self._evict_blobs(blobs.c.hash.in_(hashes[start : start + 500]))
 
     def _evict_orphans(self) -> bool:
         """Evict blobs that no entry needs: their process was killed before it could write one."""
+        self._evict_blobs(blobs.c.hash.is_not(None))
+        return not self._late()
+
+    def _evict_blobs(self, which: ColumnElement[bool]) -> None:
         nobody = ~exists().where(needs.c.hash == blobs.c.hash)
-        for name in self._connection.scalars(select(blobs.c.hash).where(nobody)).all():
+        gone = []
+        for name in self._connection.scalars(select(blobs.c.hash).where(which, nobody)).all():
             if self._late():
-                return False
-            self._evict_blob(str(name))
-        return True
+                break  # an orphan now
+            if self._evict_blob(str(name)):
+                gone.append(str(name))
+        forget_blobs(self._connection, gone)
 
-    def _evict_blob(self, name: str) -> int:
-        """Evict a blob unless an entry needs it; returns the bytes that are gone."""
-        query = select(needs.c.entry).where(needs.c.hash == name).limit(1)
-        if self._connection.scalar(query) is not None:
-            return 0
-        freed = self._take_away(f"{self._root}/blobs/{name[:2]}/{name}", self._spare)
-        if freed is None:
-            return 0
-        self._connection.execute(delete(blobs).where(blobs.c.hash == name))
-        self._bytes += freed
-        return freed
-
-    def _take_away(self, path: str, limit: float) -> int | None:
-        """Remove a file that was not used after a moment; its bytes, or None if it stays."""
+    def _evict_blob(self, name: str) -> bool:
+        """Remove a blob unless somebody used it lately; whether it is gone."""
+        path = f"{self._root}/blobs/{name[:2]}/{name}"
         aside = self._workshop.name()
         try:
-            if os.stat(path).st_mtime > limit:
-                return None
-            os.rename(path, aside)
-        except FileNotFoundError:
-            if os.path.isdir(self._workshop.directory):
-                return 0
-            os.makedirs(self._workshop.directory, exist_ok=True)
-            return self._take_away(path, limit)
+            if os.stat(path).st_mtime > self._spare:
+                return False
         except OSError:
-            return None
-        found = os.stat(aside)
-        if found.st_mtime > limit:
-            os.rename(aside, path)
-            return None
+            return True
+        try:
+            os.makedirs(self._workshop.directory, exist_ok=True)
+            os.rename(path, aside)
+            found = os.stat(aside)
+            if found.st_mtime > self._spare:
+                os.rename(aside, path)
+                return False
+        except OSError:
+            return False
         remove(aside)
-        return found.st_size
+        self._bytes += found.st_size
+        return True
 
-    def _size(self) -> int:
+    def _total(self) -> int:
         total = 0
         for table in (entries, blobs):
             query = select(func.coalesce(func.sum(table.c.size), 0))

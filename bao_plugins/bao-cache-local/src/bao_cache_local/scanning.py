@@ -26,7 +26,10 @@ _SETTLED = 2_000_000_000
 coarsest file systems count in twos of seconds."""
 
 _CHUNK = 32
-"""Directories that are read in one transaction."""
+"""Directories that are read in one transaction at most."""
+
+_PAUSE = 0.002
+"""Seconds between two looks at the clock, roughly, where there is a deadline."""
 
 _BLOBS = "blobs/"
 
@@ -54,12 +57,17 @@ class Scanner:
         found = {path: _modified(f"{self._root}/{path}") for path in list_directories(self._root)}
         changed = [path for path, modified in found.items() if known.get(path) != modified]
         changed += known.keys() - found.keys()
-        for start in range(0, len(changed), _CHUNK):
-            if deadline is not None and time.monotonic() > deadline:
+        size = _CHUNK if deadline is None else 1
+        while changed:
+            began = time.monotonic()
+            if deadline is not None and began > deadline:
                 return False
-            chunk = {path: found.get(path) for path in changed[start : start + _CHUNK]}
+            chunk = {path: found.get(path) for path in changed[:size]}
+            del changed[:size]
             with self._engine.begin() as connection:
                 self._read_directories(connection, chunk)
+            slow = deadline is not None and time.monotonic() - began > _PAUSE
+            size = max(size // 2, 1) if slow else min(size * 2, _CHUNK)
         return True
 
     def _read_directories(self, connection: Connection, chunk: Mapping[str, int | None]) -> None:
@@ -88,7 +96,7 @@ class Scanner:
         ranges = [(blobs.c.hash >= each) & (blobs.c.hash < f"{each}g") for each in prefixes]
         known = set(connection.scalars(select(blobs.c.hash).where(or_(*ranges))))
         there = {name: path for path, found in names.items() for name in found}
-        _forget_blobs(connection, known - there.keys())
+        forget_blobs(connection, known - there.keys())
         added = []
         for name in sorted(there.keys() - known):
             try:
@@ -152,17 +160,18 @@ def forget_entries(connection: Connection, numbers: Iterable[int]) -> None:
         connection.execute(delete(entries).where(entries.c.id == bindparam("number")), rows)
 
 
+def forget_blobs(connection: Connection, hashes: Iterable[str]) -> None:
+    """Remove blobs from the catalogue."""
+    rows = [{"gone": each} for each in hashes]
+    if rows:
+        connection.execute(delete(blobs).where(blobs.c.hash == bindparam("gone")), rows)
+
+
 def list_directories(root: str) -> Iterator[str]:
     """Directories that hold entries or blobs, from the cache's root."""
     homes = ["results", "blobs", *(f"scopes/{name}/results" for name in _names(f"{root}/scopes"))]
     for home in homes:
         yield from (f"{home}/{name}" for name in _names(f"{root}/{home}"))
-
-
-def _forget_blobs(connection: Connection, hashes: Iterable[str]) -> None:
-    rows = [{"gone": each} for each in hashes]
-    if rows:
-        connection.execute(delete(blobs).where(blobs.c.hash == bindparam("gone")), rows)
 
 
 def _names(path: str) -> list[str]:
