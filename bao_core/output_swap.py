@@ -25,7 +25,7 @@ from blake3 import blake3
 from msgspec import DecodeError, Struct, field
 from msgspec.msgpack import Decoder, Encoder
 
-from bao_core.cloning import copy_contents, digest_descriptor
+from bao_core.cloning import copy_contents, digest_descriptor, write_all
 from bao_core.errors import OutputError
 from bao_core.model import Digest
 from bao_core.safe_paths import SafeTree
@@ -108,10 +108,13 @@ class Swap:
 
     def run(self, tree: SafeTree, changes: Changes) -> None:
         """Make all the changes, or none and raise what prevented them."""
-        temporary = f"{self.directory}/journal.new"
-        with open(temporary, "xb") as file:
-            file.write(Encoder().encode(changes))
-        os.rename(temporary, f"{self.directory}/journal")
+        # A journal that is not whole is none, and then nothing has been changed yet.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        journal = os.open(f"{self.directory}/journal", flags, 0o600)
+        try:
+            write_all(journal, Encoder().encode(changes))
+        finally:
+            os.close(journal)
         try:
             self._change(tree, changes)
         except BaseException:

@@ -162,6 +162,8 @@ class Session:
             resolved = self._source.load(tree, self._providers)
         for note in resolved.workspace.notes:
             self.bus.warn(note)
+        if broken := resolved.workspace.lock_broken:
+            self.bus.warn(f"{broken}; every package counts as changed by it")
         self.phase("manifests")
         return resolved
 

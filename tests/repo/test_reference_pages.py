@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from msgspec import Struct
 
 from bao_core.cli import cache, graph, ls
 from bao_core.cli.commands import COMMANDS, SHELLS
@@ -18,7 +18,11 @@ from bao_core.plugin_checks import HOOKS, RESERVED_COMMANDS
 from bao_core.plugin_status import PluginInfo
 from bao_core.records import Explanation, Summary, TaskRecord
 
-REFERENCE = Path(__file__).parents[2] / "docs/reference"
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs/reference"
 COMMAND_LINE = (REFERENCE / "command-line.md").read_text()
 JSON_PAGE = (REFERENCE / "json.md").read_text()
 
@@ -81,8 +85,8 @@ def test_the_shells_are_those_that_are_completed() -> None:
 
 
 def test_the_words_that_plugins_may_not_take_are_listed() -> None:
-    page = (REFERENCE / "plugins.md").read_text()
-    listed = re.search(r"names of commands that bao uses itself are refused: (.+?)\.", page, re.S)
+    page = " ".join((REFERENCE / "plugins.md").read_text().split())
+    listed = re.search(r"names of commands that bao uses itself are refused: (.+?)\.", page)
     assert listed
     assert set(re.findall(r"`([a-z]+)`", listed.group(1))) == RESERVED_COMMANDS
     for hook in HOOKS:
@@ -107,7 +111,8 @@ RECORDS: list[tuple[str, type[Struct]]] = [
 
 @pytest.mark.parametrize(("heading", "record"), RECORDS, ids=[heading for heading, _ in RECORDS])
 def test_every_field_of_every_document_has_a_row(heading: str, record: type[Struct]) -> None:
-    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", section(JSON_PAGE, heading), re.MULTILINE)
+    text = section(JSON_PAGE, heading).partition("\nCodes that say")[0]
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", text, re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
     assert len(named) == len(set(named))
     fields = set(record.__struct_fields__)
@@ -120,6 +125,18 @@ def test_every_field_of_every_document_has_a_row(heading: str, record: type[Stru
     if record is Summary:
         fields |= {"outcome", "peak_memory", "executor"}
     assert set(named) - {"version"} == fields - {"version"}
+
+
+def test_every_code_of_a_reason_is_explained() -> None:
+    text = section(JSON_PAGE, "## Reasons")
+    sources = (path.read_text() for path in (ROOT / "bao_core").glob("*.py"))
+    codes = {
+        code
+        for source in sources
+        for code in re.findall(r"""(?:\bReason|\b_some)\(\s*"([a-z-]+)\"""", source)
+    }
+    assert len(codes) > 20
+    assert {code for code in codes if f"`{code}`" not in text} == set()
 
 
 def test_the_examples_are_json() -> None:

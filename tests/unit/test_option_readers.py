@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def valid_lines(draw: st.DrawFn) -> list[str]:
     passed = []
     if command.passes and draw(st.booleans()):
         passed = ["--", *draw(st.lists(st.text(max_size=4), max_size=3))]
-    return [*sum(before, []), command.name, *sum(after, []), *passed]
+    return [*chain(*before), command.name, *chain(*after), *passed]
 
 
 ALL_FLAGS = sorted({flag for command in (RUN, LS) for flag in command.flags()})

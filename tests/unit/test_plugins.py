@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import sys
 import textwrap
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 import pytest
@@ -15,6 +15,9 @@ from bao_core.interfaces.cache import CacheBackend
 from bao_core.interfaces.executor import Executor
 from bao_core.plugin_checks import HOOKS
 from bao_core.plugins import PluginHost
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROVIDER = """
     from bao_core.hookspecs import hookimpl
@@ -385,8 +388,10 @@ BROKEN = {
         def bao_workspace_provider():
             return []
         """,
-        "implements bao_workspace_provider, which is no hook of bao; "
-        "did you mean bao_workspace_providers?",
+        (
+            "implements bao_workspace_provider, which is no hook of bao; "
+            "did you mean bao_workspace_providers?"
+        ),
     ),
     "forgets the marker": (
         "def bao_workspace_providers():\n    return []",

@@ -68,7 +68,7 @@ def differences(
     known: dict[int, dict[str, str]] = {}
     found: dict[str, dict[str, str]] = {}
     for directory in directories:
-        mask = lock.closure(directory) & (other | absent)
+        mask = (lock.closure(directory) | root) & (other | absent)
         if mask not in known:
             parts = {f"installed:{n}": installed[n] for n in lock.versions(mask & other)}
             if names := sorted(lock.versions(mask & absent)):
