@@ -34,7 +34,7 @@ def digest_stream(stream: BinaryIO) -> Digest:
 
 def digest_file(path: str) -> Digest:
     """The digest of a file's content."""
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - pathlib costs an import
+    with open(path, "rb", buffering=0) as stream:
         return digest_stream(stream)
 
 
@@ -48,7 +48,7 @@ def hash_text(*parts: str) -> str:
 
 
 def blob_id(data: bytes, algorithm: str = "sha1") -> str:
-    """git's name for a blob of these bytes: a hash over `blob <size>\\0` and the bytes.
+    r"""git's name for a blob of these bytes: a hash over `blob <size>\0` and the bytes.
 
     Args:
         data: The raw content.
@@ -65,7 +65,7 @@ def blob_id_of_file(path: str, algorithm: str = "sha1") -> str:
     Raises:
         OSError: The file cannot be read, or it changed its size while it was read.
     """
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - pathlib costs an import
+    with open(path, "rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size <= CHUNK:
             data = stream.read()

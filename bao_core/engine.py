@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 
@@ -19,7 +20,7 @@ from bao_core.events import TaskFinished, TaskOutput, TaskWaited
 from bao_core.explain import Explainer
 from bao_core.interfaces.executor import Claim, Usage
 from bao_core.interfaces.scheduler import ReadyTask
-from bao_core.model import Reason, TaskId
+from bao_core.model import Reason
 from bao_core.stamps import stamps_stand
 from bao_core.task_keys import effective_follow
 from bao_core.task_run import GRACE, Finished, TaskRun
@@ -27,17 +28,14 @@ from bao_core.task_run import GRACE, Finished, TaskRun
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Literal
 
     from bao_core.interfaces.executor import Executor
     from bao_core.interfaces.gate import Gate, Ticket
     from bao_core.interfaces.scheduler import Scheduler
-    from bao_core.model import CacheKey, Stamp, Task, TaskGraph
+    from bao_core.model import CacheKey, Stamp, Task, TaskGraph, TaskId
     from bao_core.task_keys import KeyedTask
     from bao_core.task_run import Workbench
     from bao_core.tiers import Hit
-
-    KeepGoing = Literal["never", "dependencies-successful", "always"]
 
 RESTORES_AT_ONCE = 4
 
@@ -73,8 +71,7 @@ class Engine:
         bench: Workbench,
         *,
         machinery: Callable[[], Machinery],
-        keep_going: KeepGoing,
-        run_span: str,
+        keep_going: str,
         phase: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self._graph = graph
@@ -82,10 +79,9 @@ class Engine:
         self._prepare = machinery
         self._ready_machinery: Machinery | None = None
         self._keep_going = keep_going
-        self._run_span = run_span
         self._phase = phase
         self._explainer = Explainer(bench.state, bench.tiers, bench.keys)
-        self._inbox: SimpleQueue[tuple[str, object]] = SimpleQueue()
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._finished: dict[TaskId, Finished] = {}
         self._downstream: dict[TaskId, list[TaskId]] = {}
         self._unfinished_upstream: dict[TaskId, int] = {}
@@ -117,43 +113,37 @@ class Engine:
                 self._place()
             if not self._running and len(self._finished) < len(self._graph.tasks):
                 raise GraphError(
-                    f"scheduler '{self._machinery.scheduler.name}' starts none of the tasks that could run",
+                    f"scheduler '{self._machinery.scheduler.name}' starts no task, though some could",
                     hint="choose another with `scheduler` in bao.toml",
                 )
             if self._running:
-                self._handle(*self._inbox.get())
+                self._inbox.get()()
         return self._finished
 
     def interrupt(self, signal_number: int) -> None:
-        """End the run; at once if it was asked to before. Safe to call from a signal handler."""
-        self._inbox.put(("interrupt", signal_number))
+        """End the run; at once if it was asked to before. Safe to call from any thread."""
+        self._inbox.put(lambda: self._interrupted(signal_number))
 
-    def _handle(self, what: str, about: object) -> None:
-        match what:
-            case "finished":
-                assert isinstance(about, Finished)  # noqa: S101 - narrows the queue's type
-                self._settle(self._conclude(about))
-            case "missed":
-                # A hit that could not be restored is placed like any other miss.
-                task_id = TaskId(str(about))
-                self._placeable[task_id] = self._running.pop(task_id).job
-            case "granted":
-                self._grant(TaskId(str(about)))
-            case "crashed":
-                assert isinstance(about, BaseException)  # noqa: S101 - narrows the queue's type
-                self._stop(Reason("bao-failed", "bao itself failed"))
-                raise about
-            case "interrupt":
-                assert isinstance(about, int)  # noqa: S101 - narrows the queue's type
-                grace = GRACE if not self.interrupted else 0.0
-                if not self.interrupted and self._running:
-                    self._bench.bus.warn(
-                        f"interrupted: ending {len(self._running)} tasks, which have {GRACE:g} s; "
-                        "interrupt again to end them at once"
-                    )
-                self.interrupted = self.interrupted or about
-                self._stop(Reason("interrupted", "the run was interrupted"), grace)
-                self._settle([])
+    def _interrupted(self, signal_number: int) -> None:
+        grace = 0.0 if self.interrupted else GRACE
+        if not self.interrupted and self._running:
+            self._bench.bus.warn(
+                f"interrupted: ending {len(self._running)} tasks, which have {GRACE:g} s; "
+                "interrupt again to end them at once"
+            )
+        self.interrupted = self.interrupted or signal_number
+        self._stop(Reason("interrupted", "the run was interrupted"), grace)
+
+    def _ended(self, finished: Finished) -> None:
+        self._settle(self._conclude(finished))
+
+    def _missed(self, task_id: TaskId) -> None:
+        """A hit that could not be restored is placed like any other miss."""
+        self._placeable[task_id] = self._running.pop(task_id).job
+
+    def _crashed(self, error: BaseException) -> None:
+        self._stop(Reason("bao-failed", "bao itself failed"))
+        raise error
 
     # --- what is known before anything runs --------------------------------------------------
 
@@ -244,7 +234,6 @@ class Engine:
             taint=taint,
             upstream_stamps=self._upstream_stamps(task),
             span=os.urandom(8).hex(),
-            run_span=self._run_span,
         )
         if hit is not None:
             self._restorable[task.id] = job
@@ -413,7 +402,7 @@ class Engine:
             try:
                 ticket = gate.request(
                     claim,
-                    lambda: self._inbox.put(("granted", task_id)),
+                    lambda: self._inbox.put(partial(self._grant, task_id)),
                     lambda reason: self._bench.bus.emit(TaskWaited(task_id, reason)),
                 )
             except Exception as error:  # noqa: BLE001 - a gate fails alone
@@ -423,7 +412,7 @@ class Engine:
                 continue
             running.tickets.append(ticket)
         if not running.tickets:
-            self._inbox.put(("granted", task_id))
+            self._inbox.put(partial(self._grant, task_id))
 
     def _grant(self, task_id: TaskId) -> None:
         running = self._running.get(task_id)
@@ -441,9 +430,12 @@ class Engine:
             try:
                 finished = work()
             except BaseException as error:  # noqa: BLE001 - raised again on the main thread
-                self._inbox.put(("crashed", error))
+                self._inbox.put(partial(self._crashed, error))
             else:
-                self._inbox.put(("missed", task_id) if finished is None else ("finished", finished))
+                if finished is None:
+                    self._inbox.put(partial(self._missed, task_id))
+                else:
+                    self._inbox.put(partial(self._ended, finished))
 
         Thread(target=report, daemon=True).start()
 
@@ -505,7 +497,7 @@ class Engine:
             TaskFinished(
                 id=task.id,
                 span="",
-                parent=self._run_span,
+                parent=self._bench.run_span,
                 outcome=finished.outcome,
                 exit_code=finished.exit_code,
                 at=time.time(),

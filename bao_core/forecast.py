@@ -76,7 +76,7 @@ class Forecast:
         return record_of(task, keyed, self._bench, self._external, answer, hit, why)
 
 
-def record_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a record is made of
+def record_of(
     task: Task,
     keyed: KeyedTask | None,
     bench: Workbench,

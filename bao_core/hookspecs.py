@@ -48,11 +48,11 @@ def bao_workspace_providers() -> Sequence[type[WorkspaceProvider]]:  # type: ign
 
 @hookspec
 def bao_key_contributors() -> Sequence[type[KeyContributor]]:  # type: ignore[empty-body]
-    """Offer ingredients for cache keys. All of them are active, and their names are in every key."""
+    """Offer ingredients for cache keys. All are active, and their names are in every key."""
 
 
 @hookspec
-def bao_cache_backends() -> Sequence[type[CacheBackend] | type[ObjectStore]]:  # type: ignore[empty-body]
+def bao_cache_backends() -> Sequence[type[CacheBackend | ObjectStore]]:  # type: ignore[empty-body]
     """Offer places to keep results. The configuration's `[[cache]]` tables choose among them."""
 
 

@@ -12,6 +12,7 @@ from bao_core.errors import InputError
 from bao_core.globs import compile_globs
 from bao_core.model import Stamp, Task, TaskId
 from bao_core.outputs import resolve_patterns
+from bao_core.stamps import GRANULARITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class InputResolver:
             )
         )
         # A change in the same tick of the clock as this listing would leave the stamp as it is.
-        memory[directory] = (stamp, self.files.taken - _CLOCK_TICK, names)
+        memory[directory] = (stamp, self.files.taken - GRANULARITY, names)
         self._state.mark_changed()
         return names
 
@@ -208,11 +209,11 @@ class InputResolver:
             return True
         producers = self._producers_of(path) - {task.id}
         if producers and explicit.matches(path) and not task.definition.lenient:
+            first = min(producers)
             raise InputError(
-                f"input '{path}' of {task.id} is an output of {sorted(producers)[0]}, "
-                "which is not upstream of it",
+                f"input '{path}' of {task.id} is an output of {first}, which is not upstream of it",
                 where=task.definition.source or None,
-                hint=f"add {sorted(producers)[0]!r} to its depends_on, or narrow its inputs",
+                hint=f"add {first!r} to its depends_on, or narrow its inputs",
             )
         return False
 
@@ -257,10 +258,6 @@ class InputResolver:
 
     def _identity(self, path: str) -> str:
         return self.files.identity_of(path) or "missing"
-
-
-_CLOCK_TICK = 20_000_000
-"""Nanoseconds within which two changes may get one time stamp (a tick of a 100 Hz kernel, twice)."""
 
 
 def _literal_places(package: Package, rules: InputRules, positive: Globs) -> list[str]:

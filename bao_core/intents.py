@@ -40,9 +40,7 @@ class Intent(Struct, frozen=True, array_like=True):
 class OutputIntents:
     """The intents of one workspace."""
 
-    def __init__(
-        self, root: str, state: WorkspaceState, is_tracked: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, root: str, state: WorkspaceState, is_tracked: Callable[[str], bool]) -> None:
         self._root = root
         self._is_tracked = is_tracked
         self._state = state

@@ -123,6 +123,8 @@ def _describe(family: str, rest: str, before: str | None, after: str | None) -> 
             return Reason(f"{family}-changed", _from_to(family, before, after))
         case "bao" | "format":
             return Reason("version-changed", _from_to("bao's key version", before, after))
+        case _:
+            pass
     name = f"{family}:{rest}" if rest else family
     return Reason("part-changed", _from_to(name, before, after))
 

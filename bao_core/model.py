@@ -147,13 +147,15 @@ class FileTree(ABC):
 
     @abstractmethod
     def entries(self, directory: str) -> Mapping[str, bool]:
-        """The names in a directory, each with whether it is a directory; empty where there is none."""
+        """The names in a directory, each with whether it is one; empty where there is none."""
 
     @abstractmethod
     def named(self, names: Iterable[str]) -> list[str]:
-        """Sorted paths of all files with one of these last names that are tracked, or untracked
-        and not ignored (without git: outside of hidden directories, `node_modules` and virtual
-        environments)."""
+        """Sorted paths of all files with one of these last names.
+
+        Those that are tracked, or untracked and not ignored; without git, those outside of hidden
+        directories, `node_modules` and virtual environments.
+        """
 
     def directories(self, start: str, enter: Callable[[str], bool]) -> Iterator[str]:
         """A directory and those below it, ignored ones too, each before what it holds.

@@ -10,8 +10,8 @@ it in the next one. The journal is not flushed to disk: it protects against the 
 After a power cut the stamps no longer match, so that everything is restored again.
 
 Nothing of a swap is ever in the worktree under another name than its own, except where an output
-directory is a mount of its own: there a file is copied to `.bao-<token>-<number>` beside its place
-and renamed, and `recover` removes it.
+directory is a mount of its own: there a file is copied to `.bao-<token>-<name>` beside its place
+and renamed; `recover` removes what is left of that.
 """
 
 from __future__ import annotations
@@ -19,26 +19,21 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 
 from blake3 import blake3
-from msgspec import DecodeError, Struct, field
-from msgspec.msgpack import Decoder, Encoder
+from msgspec import Struct, field
+from msgspec.msgpack import Encoder
 
 from bao_core.cloning import copy_contents, digest_descriptor, write_all
 from bao_core.errors import OutputError
 from bao_core.model import Digest
-from bao_core.safe_paths import SafeTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
     from bao_core.model import TaskId
-
-_ABANDONED = 86_400.0
-"""Seconds after which the remains of a swap without a journal are rubbish, whosever they are."""
+    from bao_core.safe_paths import SafeTree
 
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
@@ -94,7 +89,7 @@ class Swap:
             OSError: It cannot be made.
         """
         home = _choose_home(root, staging_dir)
-        name = f"{_tag(task_id)}-{os.getpid()}-{os.urandom(6).hex()}"
+        name = f"{task_tag(task_id)}-{os.getpid()}-{os.urandom(6).hex()}"
         os.mkdir(f"{home}/{name}", 0o700)
         return cls(f"{home}/{name}")
 
@@ -104,17 +99,11 @@ class Swap:
     def __exit__(self, *_: object) -> None:
         # A journal that is still there belongs to changes that could not be undone just now.
         if not os.path.lexists(f"{self.directory}/journal"):
-            _remove_tree(self.directory)
+            remove_swap(self.directory)
 
     def run(self, tree: SafeTree, changes: Changes) -> None:
         """Make all the changes, or none and raise what prevented them."""
-        # A journal that is not whole is none, and then nothing has been changed yet.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        journal = os.open(f"{self.directory}/journal", flags, 0o600)
-        try:
-            write_all(journal, Encoder().encode(changes))
-        finally:
-            os.close(journal)
+        self._write_journal(changes)
         try:
             self._change(tree, changes)
         except BaseException:
@@ -125,20 +114,45 @@ class Swap:
     def undo(self, tree: SafeTree, changes: Changes) -> None:
         """Put everything back as it was, however many of the changes were made."""
         tree.forget()
+        moved = [os.fsdecode(path) for path in changes.moved]
+        # What was not moved away yet is still what it was, even where it looks like the new one.
+        untouched = {path for index, path in enumerate(moved) if not self._is_away(index)}
         for index, new in enumerate(changes.files):
-            self._withdraw(tree, os.fsdecode(new.path), new)
-            parent, _, _ = os.fsdecode(new.path).rpartition("/")
-            _unlink(tree, f"{parent}/{self._beside(index)}".lstrip("/"))
+            path = os.fsdecode(new.path)
+            _unlink(tree, self._beside(path, f"n{index}"))
+            if path not in untouched:
+                _withdraw(tree, path, new)
         for link in changes.links:
-            self._withdraw(tree, os.fsdecode(link.path), link)
+            path = os.fsdecode(link.path)
+            if path not in untouched:
+                _withdraw(tree, path, link)
         for directory in reversed(changes.made):
             _rmdir(tree, os.fsdecode(directory))
-        for index, path in enumerate(map(os.fsdecode, changes.moved)):
-            if os.path.lexists(f"{self.directory}/o{index}") and tree.lstat(path) is None:
+        for index, path in enumerate(moved):
+            _unlink(tree, self._beside(path, f"o{index}"))
+            if self._is_away(index) and tree.lstat(path) is None:
                 self._put_back(tree, index, path)
         for directory in reversed(changes.dropped):
-            tree.directory(os.fsdecode(directory), make=True)
+            _make_directory(tree, os.fsdecode(directory))
         os.unlink(f"{self.directory}/journal")
+
+    def _write_journal(self, changes: Changes) -> None:
+        """Write the journal; one that is not whole is none, and nothing has been changed yet."""
+        path = f"{self.directory}/journal"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            journal = os.open(path, flags, 0o600)
+            try:
+                write_all(journal, Encoder().encode(changes))
+            finally:
+                os.close(journal)
+        except BaseException:
+            if os.path.lexists(path):
+                os.unlink(path)
+            raise
+
+    def _is_away(self, index: int) -> bool:
+        return os.path.lexists(f"{self.directory}/o{index}")
 
     def _change(self, tree: SafeTree, changes: Changes) -> None:
         for index, path in enumerate(map(os.fsdecode, changes.moved)):
@@ -161,95 +175,30 @@ class Swap:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            _copy_leaf(parent, name, None, away)
+            _copy_leaf(parent, name, None, f"{away}.part")
+            os.rename(f"{away}.part", away)
             os.unlink(name, dir_fd=parent)
 
-    def _put_back(self, tree: SafeTree, index: int, path: str) -> None:
-        parent, name = tree.place(path, make=True)
-        away = f"{self.directory}/o{index}"
-        try:
-            os.rename(away, name, dst_dir_fd=parent)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _copy_leaf(None, away, parent, name)
-
     def _put_in_place(self, tree: SafeTree, index: int, path: str) -> None:
-        parent, name = tree.place(path)
-        staged = f"{self.directory}/n{index}"
+        self._move_in(*tree.place(path), f"n{index}", path)
+
+    def _put_back(self, tree: SafeTree, index: int, path: str) -> None:
+        if _make_directory(tree, os.path.dirname(path)):
+            self._move_in(*tree.place(path), f"o{index}", path)
+
+    def _move_in(self, parent: int, name: str, kept: str, path: str) -> None:
         try:
-            os.rename(staged, name, dst_dir_fd=parent)
+            os.rename(f"{self.directory}/{kept}", name, dst_dir_fd=parent)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            beside = self._beside(index)
-            _copy_leaf(None, staged, parent, beside)
+            beside = os.path.basename(self._beside(path, kept))
+            _copy_leaf(None, f"{self.directory}/{kept}", parent, beside)
             os.rename(beside, name, src_dir_fd=parent, dst_dir_fd=parent)
 
-    def _withdraw(self, tree: SafeTree, path: str, new: NewFile | NewLink) -> None:
-        """Remove what was put in place, if it is that and nothing else."""
-        try:
-            if _is_there(tree, path, new):
-                _unlink(tree, path)
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise
-
-    def _beside(self, index: int) -> str:
-        return f".bao-{self._token}-{index}"
-
-
-def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
-    """Undo what an earlier process was killed over while it restored a task's outputs.
-
-    Called by whoever holds the task's lock, before its outputs are looked at; it costs next to
-    nothing when there is nothing to do.
-
-    Returns:
-        Whether anything was undone.
-    """
-    mine = f"{_tag(task_id)}-"
-    undone = False
-    for directory in _remains(root, staging_dir):
-        if os.path.basename(directory).startswith(mine):
-            undone |= _recover_one(root, directory)
-        elif _is_abandoned(directory):
-            _remove_tree(directory)
-    return undone
-
-
-def _recover_one(root: str, directory: str) -> bool:
-    changes = _read_journal(directory)
-    if changes is not None:
-        with SafeTree(root) as tree:
-            Swap(directory).undo(tree, changes)
-    _remove_tree(directory)
-    return changes is not None
-
-
-def _read_journal(directory: str) -> Changes | None:
-    try:
-        with open(f"{directory}/journal", "rb", buffering=0) as file:
-            return Decoder(Changes).decode(file.read())
-    except (OSError, DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _remains(root: str, staging_dir: str) -> Iterator[str]:
-    for home in (staging_dir, f"{root}/.git/bao-staging"):
-        try:
-            names = os.listdir(home)
-        except OSError:
-            continue
-        yield from (f"{home}/{name}" for name in sorted(names))
-
-
-def _is_abandoned(directory: str) -> bool:
-    try:
-        age = time.time() - os.lstat(directory).st_mtime
-    except OSError:
-        return False
-    return age > _ABANDONED and not os.path.lexists(f"{directory}/journal")
+    def _beside(self, path: str, kept: str) -> str:
+        """Where a file is copied to before it takes its place, on another file system."""
+        return os.path.join(os.path.dirname(path), f".bao-{self._token}-{kept}")
 
 
 def _choose_home(root: str, staging_dir: str) -> str:
@@ -267,8 +216,19 @@ def _choose_home(root: str, staging_dir: str) -> str:
     return staging_dir
 
 
-def _tag(task_id: TaskId) -> str:
+def task_tag(task_id: TaskId) -> str:
+    """What the names of a task's swaps start with."""
     return blake3(task_id.encode("utf-8", "surrogateescape")).hexdigest(length=8)
+
+
+def _withdraw(tree: SafeTree, path: str, new: NewFile | NewLink) -> None:
+    """Remove what was put in place, if it is that and nothing else."""
+    try:
+        if _is_there(tree, path, new):
+            _unlink(tree, path)
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
 
 
 def _is_there(tree: SafeTree, path: str, new: NewFile | NewLink) -> bool:
@@ -287,23 +247,23 @@ def _is_there(tree: SafeTree, path: str, new: NewFile | NewLink) -> bool:
 
 
 def _copy_leaf(source_dir: int | None, source: str, target_dir: int | None, target: str) -> None:
-    """Copy a file or link; other things hold nothing that could be copied."""
+    """Copy a file or link; a FIFO or the like, which nothing can copy, becomes an empty file."""
     found = os.stat(source, dir_fd=source_dir, follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):
         os.symlink(os.readlink(source, dir_fd=source_dir), target, dir_fd=target_dir)
         return
-    if not stat.S_ISREG(found.st_mode):
-        return
-    reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source_dir)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    writing = os.open(target, flags, stat.S_IMODE(found.st_mode), dir_fd=target_dir)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        writing = os.open(target, flags, stat.S_IMODE(found.st_mode), dir_fd=target_dir)
+        if not stat.S_ISREG(found.st_mode):
+            return
+        reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source_dir)
         try:
             copy_contents(reading, writing)
         finally:
-            os.close(writing)
+            os.close(reading)
     finally:
-        os.close(reading)
+        os.close(writing)
 
 
 def _unlink(tree: SafeTree, path: str) -> None:
@@ -312,6 +272,15 @@ def _unlink(tree: SafeTree, path: str) -> None:
         os.unlink(name, dir_fd=parent)
     except (FileNotFoundError, OutputError):
         pass
+
+
+def _make_directory(tree: SafeTree, path: str) -> bool:
+    """Make a directory again; not where somebody has put something else meanwhile."""
+    try:
+        tree.directory(path, make=True)
+    except OutputError:
+        return False
+    return True
 
 
 def _rmdir(tree: SafeTree, path: str) -> None:
@@ -326,7 +295,7 @@ def _rmdir(tree: SafeTree, path: str) -> None:
             raise
 
 
-def _remove_tree(directory: str) -> None:
+def remove_swap(directory: str) -> None:
     """Remove a swap's directory, as far as that works: what is left of it does no harm."""
     try:
         for name in os.listdir(directory):

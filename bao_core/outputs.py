@@ -211,9 +211,9 @@ def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
     Returns:
         Whether anything was undone.
     """
-    from bao_core import output_swap
+    from bao_core import output_recovery
 
-    return output_swap.recover(root, staging_dir, task_id)
+    return output_recovery.recover(root, staging_dir, task_id)
 
 
 def copy_contents(source: int, target: int) -> Digest:

@@ -39,8 +39,8 @@ class TaskRecord(Struct, kw_only=True):
     external_dependencies: list[str]
     why: list[str]
     outcome: str | UnsetType = UNSET
-    exit_code: int | None | UnsetType = UNSET
-    start: float | None | UnsetType = UNSET
+    exit_code: int | UnsetType | None = UNSET
+    start: float | UnsetType | None = UNSET
     duration: float | UnsetType = UNSET
     peak_memory: int | UnsetType = UNSET
     executor: str | UnsetType = UNSET

@@ -13,10 +13,11 @@ from msgspec import Struct, field
 from bao_core.collecting import observe
 from bao_core.errors import CacheError, OutputError
 from bao_core.model import OutputFile, OutputLink
+from bao_core.output_recovery import recover
 from bao_core.output_specs import resolve_patterns
 from bao_core.output_staging import StagingSink
 from bao_core.output_survey import belongs_whole, take_survey
-from bao_core.output_swap import Changes, NewFile, NewLink, Swap, recover
+from bao_core.output_swap import Changes, NewFile, NewLink, Swap
 from bao_core.safe_paths import (
     DIRECTORY,
     LINK,

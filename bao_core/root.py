@@ -51,7 +51,7 @@ def _upwards(directory: str) -> Iterator[str]:
     while True:
         yield current
         parent = os.path.dirname(current)
-        if current == last or parent == current or (last is None and parent == home):
+        if current in {last, parent} or (last is None and parent == home):
             return
         current = parent
 

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bao_core.builtins.signals import Interrupts
     from bao_core.model import Task, TaskGraph, TaskId
     from bao_core.session import RunOptions, Session
     from bao_core.task_run import Finished, Workbench
@@ -89,7 +90,6 @@ class Run:
             bench,
             machinery=lambda: self._machinery(engine),
             keep_going=self._options.keep_going,
-            run_span=self._trace.span,
             phase=session.phase,
         )
         try:
@@ -131,9 +131,7 @@ class Run:
         from bao_core.builtins.signals import Interrupts
 
         session = self._session
-        self._interrupts = interrupts = Interrupts(
-            session.cancelled, on_signal=engine.interrupt
-        )
+        self._interrupts = interrupts = Interrupts(session.cancelled, on_signal=engine.interrupt)
         interrupts.__enter__()
         slots = session.concurrency(self._options)
         executor = session.open_executor(slots)
@@ -157,7 +155,7 @@ class Run:
         path = self._options.summary
         if path is None:
             return
-        from msgspec.json import encode, format
+        from msgspec import json
 
         from bao_core.errors import UsageError
         from bao_core.forecast import summary_records
@@ -167,7 +165,7 @@ class Run:
         summary = Summary(exit_code=code, start=began, duration=time.time() - began, tasks=records)
         try:
             with open(path, "wb") as file:
-                file.write(format(encode(summary), indent=2) + b"\n")
+                file.write(json.format(json.encode(summary), indent=2) + b"\n")
         except OSError as error:
             raise UsageError(
                 f"the summary could not be written: {error.strerror}", where=path

@@ -63,6 +63,8 @@ class RunOptions(Struct, frozen=True):
 
     Attributes:
         cache: Whether results may be stored.
+        keep_going: What runs on after a failure: `never` anything, `dependencies-successful` what
+            does not depend on it, `always` everything.
         force: Whether everything is executed, whatever the cache holds.
         summary: A file to write what happened to.
     """
@@ -136,8 +138,7 @@ class Session:
                 hint=f"bao looks for {', '.join(sorted(host.manifests()))}",
             )
         cwd = os.path.relpath(here, root)
-        session = cls(root, "" if cwd == "." else cwd, environ, host, bus)
-        return session
+        return cls(root, "" if cwd == "." else cwd, environ, host, bus)
 
     # --- the workspace -----------------------------------------------------------------------
 
@@ -346,6 +347,7 @@ class Session:
         from bao_core.task_keys import KeyMaker
         from bao_core.task_run import Workbench
 
+        trace = trace or Trace.begin(self.environ)
         resolver = InputResolver(
             self.files, self.workspace, self.packages, graph, self.definitions, self.state
         )
@@ -367,8 +369,9 @@ class Session:
             intents=OutputIntents(self.root, self.state, self.files.is_tracked),
             bus=self.bus,
             boot=boot_id(),
+            run_span=trace.span,
             staging_dir=self._staging_dir(),
-            environment=TaskEnvironments(self, options, trace or Trace.begin(self.environ)).of,
+            environment=TaskEnvironments(self, options, trace).of,
             replay=lambda task: (mode or task.definition.output_logs or default_mode) == "full",
             is_ignored=ignored.among,
             uncacheable=lambda _task: self._contributor_fault,
@@ -491,7 +494,7 @@ class Session:
         return PluginError(
             f"{what} '{name}' is not installed (installed: {installed})",
             where=self.config.path or None,
-            hint=f"try: pip install bao-{what.split()[0]}-{name}",
+            hint=f"try: pip install bao-{what.split(maxsplit=1)[0]}-{name}",
         )
 
     def _open(

@@ -15,7 +15,7 @@ from bao_core.keys import compute_key, storable_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from bao_core.inputs import InputResolver
     from bao_core.keys import StoredParts
@@ -100,18 +100,24 @@ class KeyMaker:
         """The keys of all tasks that depend on no other task's outputs."""
         keyed: dict[TaskId, KeyedTask] = {}
         for task in self._graph.tasks.values():
-            followed: dict[TaskId, str] | None = {}
-            for edge in task.upstream:
-                follow = effective_follow(edge, self._graph)
-                if follow == "none":
-                    continue
-                if follow == "outputs" or edge.id not in keyed:
-                    followed = None
-                    break
-                followed[edge.id] = keyed[edge.id].key
+            followed = self._keys_above(task, keyed)
             if followed is not None:
                 keyed[task.id] = self.key(task, self._resolver.resolve(task), followed)
         return keyed
+
+    def _keys_above(
+        self, task: Task, keyed: Mapping[TaskId, KeyedTask]
+    ) -> dict[TaskId, str] | None:
+        """The keys of what a task follows; None if it follows what is not known yet."""
+        followed: dict[TaskId, str] = {}
+        for edge in task.upstream:
+            follow = effective_follow(edge, self._graph)
+            if follow == "none":
+                continue
+            if follow == "outputs" or edge.id not in keyed:
+                return None
+            followed[edge.id] = keyed[edge.id].key
+        return followed
 
     def key(self, task: Task, inputs: InputSet, upstream: Mapping[TaskId, str]) -> KeyedTask:
         """Make one key.
@@ -158,22 +164,11 @@ class KeyMaker:
     def _parts(
         self, task: Task, inputs: InputSet, upstream: Mapping[TaskId, str]
     ) -> dict[str, str]:
-        definition = task.definition
         package = self._workspace.packages[task.package]
         parts = dict(self._common)
         parts["task:id"] = task.id
         parts["task:directory"] = package.path
-        match definition.command:
-            case None:
-                parts["command"] = "(passes changes on)"
-            case str():
-                parts["command"] = definition.command
-            case words:
-                parts["command:words"] = repr(words)
-        if task.arguments:
-            parts["arguments"] = repr(task.arguments)
-        if definition.outputs:
-            parts["outputs"] = "\n".join(sorted(definition.outputs))
+        self._add_definition(parts, task)
         if package.external_digest:
             parts["lock"] = package.external_digest
         if package.manifest:
@@ -188,14 +183,26 @@ class KeyMaker:
             parts[f"dependency:{name}"] = self._resolver.default_digest(dependency)
         for task_id, value in upstream.items():
             parts[f"upstream:{task_id}"] = value
+        for tool in task.definition.tools:
+            parts[f"tool:{tool}"] = self._toolbox.identity(tool, package.bin_directories)
+        parts.update(self._settings.contributed.get(task.id, ()))
+        return parts
+
+    def _add_definition(self, parts: dict[str, str], task: Task) -> None:
+        definition = task.definition
+        match definition.command:
+            case None:
+                parts["command"] = "(passes changes on)"
+            case str():
+                parts["command"] = definition.command
+            case words:
+                parts["command:words"] = repr(words)
+        if task.arguments:
+            parts["arguments"] = repr(task.arguments)
+        if definition.outputs:
+            parts["outputs"] = "\n".join(sorted(definition.outputs))
         if definition.env:
             parts.update(self._environment(definition.env))
-        for tool in definition.tools:
-            parts[f"tool:{tool}"] = self._toolbox.identity(tool, package.bin_directories)
-        contributed = self._settings.contributed.get(task.id)
-        if contributed:
-            parts.update(contributed)
-        return parts
 
     def _environment(self, patterns: tuple[str, ...]) -> dict[str, str]:
         known = self._env_parts.get(patterns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,14 +26,12 @@ from bao_core.tiers import BytesSource
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from typing import Literal
 
     from bao_core.events import EventBus
     from bao_core.input_check import InputCheck
     from bao_core.intents import OutputIntents
     from bao_core.interfaces.executor import Execution, Executor
     from bao_core.model import Command, Package, Task, TaskId, Workspace
-    from bao_core.outputs import Collected
     from bao_core.state import WorkspaceState
     from bao_core.task_keys import KeyedTask, KeyMaker
     from bao_core.tiers import CacheTiers, Hit
@@ -44,7 +43,9 @@ GRACE = 5.0
 NAMED_AT_ONCE = 3
 """Paths that one warning names."""
 
-Outcome = Literal["executed", "restored", "stood", "skipped", "passed"] if TYPE_CHECKING else str
+Outcome = Literal["executed", "restored", "stood", "skipped", "passed"]
+"""How a task came to its end; `stood` is a hit whose outputs were all in place, `passed` a transit
+task."""
 
 
 class Finished(Struct, frozen=True):
@@ -101,6 +102,7 @@ class Workbench(Struct, frozen=True):
     intents: OutputIntents
     bus: EventBus
     boot: str
+    run_span: str
     staging_dir: str
     environment: Callable[[Task, str], dict[str, str]]
     replay: Callable[[Task], bool]
@@ -125,7 +127,6 @@ class TaskRun:
         taint: tuple[Reason, ...],
         upstream_stamps: Sequence[tuple[TaskId, Mapping[str, Stamp]]],
         span: str,
-        run_span: str,
     ) -> None:
         self._bench = bench
         self._task = task
@@ -135,7 +136,6 @@ class TaskRun:
         self._taint = taint
         self._upstream_stamps = upstream_stamps
         self._span = span
-        self._run_span = run_span
         self._execution: Execution | None = None
         self._cancelled = False
         self._grace = GRACE
@@ -305,17 +305,36 @@ class TaskRun:
     # --- executing ---------------------------------------------------------------------------
 
     def _execute(self, executor: Executor) -> Finished:
-        bench, definition = self._bench, self._task.definition
-        attempts = definition.retries + 1
-        for attempt in range(1, attempts + 1):
-            self._prepare_outputs()
-            log = TaskLog(os.path.join(bench.state.directory, "logs"))
+        attempts = self._task.definition.retries + 1
+        for attempt in range(1, attempts):
+            with self._attempt(executor, attempt) as (finished, log):
+                if not finished.failed or self._cancelled:
+                    return self._concluded(finished, log)
+                self._bench.bus.warn(
+                    f"{self._task.id} failed with exit code {finished.exit_code} in attempt "
+                    f"{attempt} of {attempts} and is tried again",
+                    self._task.id,
+                )
+        with self._attempt(executor, attempts) as (finished, log):
+            return self._concluded(finished, log)
+
+    def _concluded(self, finished: Finished, log: TaskLog) -> Finished:
+        if finished.failed:
+            return replace(finished, tainted=True)
+        return self._keep(finished, log)
+
+    @contextmanager
+    def _attempt(self, executor: Executor, attempt: int) -> Iterator[tuple[Finished, TaskLog]]:
+        """Run the command once; the log can be read as long as the context lasts."""
+        bench = self._bench
+        self._prepare_outputs()
+        with TaskLog(os.path.join(bench.state.directory, "logs")) as log:
             started = time.time()
             bench.bus.emit(
                 TaskStarted(
                     self._task.id,
                     self._span,
-                    self._run_span,
+                    bench.run_span,
                     attempt,
                     started,
                     self._reasons,
@@ -323,34 +342,20 @@ class TaskRun:
                 )
             )
             result = self._run_command(executor, log)
-            duration = time.time() - started
-            if result.exit_code == 0 or self._cancelled or attempt == attempts:
-                break
-            log.close()
-            bench.bus.warn(
-                f"{self._task.id} failed with exit code {result.exit_code} in attempt {attempt} "
-                f"of {attempts} and is tried again",
-                self._task.id,
+            finished = Finished(
+                self._task,
+                "executed",
+                result.exit_code,
+                self._keyed,
+                reasons=self._reasons,
+                started=started,
+                duration=time.time() - started,
+                flaky=attempt > 1 and result.exit_code == 0,
+                cancelled=self._cancelled,
+                usage=result.usage,
+                worker=result.worker,
             )
-        finished = Finished(
-            self._task,
-            "executed",
-            result.exit_code,
-            self._keyed,
-            reasons=self._reasons,
-            started=started,
-            duration=duration,
-            flaky=attempt > 1 and result.exit_code == 0,
-            cancelled=self._cancelled,
-            usage=result.usage,
-            worker=result.worker,
-        )
-        try:
-            if result.exit_code != 0:
-                return replace(finished, tainted=True)
-            return self._keep(finished, log)
-        finally:
-            log.close()
+            yield finished, log
 
     def _prepare_outputs(self) -> None:
         """Remove what an earlier attempt or run left, as far as it is the task's own."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from bao_core.digests import blob_id_of_file
-from bao_core.model import Stamp
 from bao_core.stamps import GRANULARITY, stamp_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bao_core.model import Stamp
     from bao_core.state import WorkspaceState
 
 

@@ -226,7 +226,7 @@ class WorkspaceSource:
 
     def remembered(self, files: WorktreeFiles) -> ResolvedWorkspace | None:
         """The workspace as remembered, if everything it was made from is as it was."""
-        snapshot = read_checked(self._snapshot_path, Decoder(Snapshot))
+        snapshot: Snapshot | None = read_checked(self._snapshot_path, Decoder(Snapshot))
         if snapshot is None or snapshot.identity != self._identity:
             return None
         if not snapshot.record.still_holds(files):
@@ -259,7 +259,7 @@ class WorkspaceSource:
 
     def closures(self) -> dict[str, tuple[str, ...]] | None:
         """`name@version` of each package's closure, for a workspace that was remembered."""
-        kept = read_checked(self._closures_path, Decoder(Closures))
+        kept: Closures | None = read_checked(self._closures_path, Decoder(Closures))
         return kept.external if kept is not None and kept.token == self._token else None
 
     def forget(self) -> None:

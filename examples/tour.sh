@@ -8,9 +8,14 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export BAO_CACHE_DIR="$place/cache"
 
-say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ]; then
+  bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+fi
+
+say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 run() {
-  printf '\033[1m$ bao %s\033[0m\n' "$*"
+  printf '%s$ bao %s%s\n' "$bold" "$*" "$plain"
   "$bao" "$@"
 }
 commit() { git add --all && git -c user.name=tour -c user.email=tour@example.org commit -q -m "$1"; }
@@ -26,10 +31,10 @@ run ls
 say "Cold: everything runs, in the order of the dependencies, as many at once as there are cores"
 run run build test
 say "Once more: nothing runs"
-run run build test
+run run build test --output-logs=hash-only
 say "Outputs deleted: they come back from the cache"
 rm -r packages/*/dist
-run run build test
+run run build test --output-logs=none
 say "On a branch, a style sheet changes: who is affected, and why?"
 git switch -q -c red
 sed -i.old 's/#b22222/#cc0000/' packages/styles/src/button.css && rm packages/styles/src/button.css.old

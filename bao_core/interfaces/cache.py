@@ -212,7 +212,7 @@ class CacheBackend(Component):
         """Read everything, remove what is damaged, and yield a line about each such thing."""
         return ()
 
-    def rebuild(self) -> None:  # noqa: B027 - a backend without a catalogue has nothing to do
+    def rebuild(self) -> None:
         """Make derived data, such as a catalogue, anew from the entries themselves."""
 
 

@@ -226,8 +226,8 @@ def record(**changes: Any) -> TaskRecord:
 
 def test_run_asks_for_what_the_options_say(fake: FakeSession, bao: Run, tmp_path: Path) -> None:
     line = (
-        "run build web#test --affected --since main -F lib... --no-deepen --no-cache --force -j 50% "
-        "--continue=always --output-logs=new-only --log-order=stream --log-prefix=none "
+        "run build web#test --affected --since main -F lib... --no-deepen --no-cache --force -j "
+        "50% --continue=always --output-logs=new-only --log-order=stream --log-prefix=none "
         "--env-mode=loose --summary out.json -v -C"
     )
     code, _, _ = bao(*line.split(), str(tmp_path), "--", "-k", "x")

@@ -99,8 +99,8 @@ def test_a_configured_executor_runs_the_commands(acme: Acme, installed) -> None:
 
 
 def test_a_configured_scheduler_decides_the_order(acme: Acme, installed) -> None:
-    installed("scheduler", 'scheduler = "one-by-one"')
-    printed = acme.bao("run", "build", "--log-order=stream").stdout
+    installed("scheduler", 'scheduler = "by-id"')
+    printed = acme.bao("run", "build", "-j", "1").stdout
     order = re.findall(r"^(\S+)#build: miss", printed, re.MULTILINE)
     assert order == ["@acme/styles", "@acme/widgets", "acme-catalogue", "acme-shop"]
 

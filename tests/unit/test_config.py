@@ -687,6 +687,7 @@ def test_settings_are_decoded_into_the_component_s_record() -> None:
     ("text", "line", "words"),
     [
         ("ulr = 'x'\n", 8, ["tool.bao.cache[1]: unknown key 'ulr'", "did you mean url"]),
+        ("url = 'x'\nlimit = {}\n", 9, ["unknown key 'limit'", "did you mean limits"]),
         ("\nmax-size = 3\n", 5, ["'url' is missing"]),
         ("url = 'x'\nmax-size = '3'\n", 9, ["max-size: must be a whole number"]),
         ("url = 'x'\nmax-size = 300\n", 5, ["beyond all measure"]),

@@ -7,13 +7,15 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bao_core.config_lines import find_header, find_lines, format_key, parse_key
 
 if TYPE_CHECKING:
     from bao_core.config_lines import Key
+
+unhurried = settings(deadline=None)  # a busy machine is no mistake
 
 names = st.one_of(
     st.text("ab-_1", min_size=1, max_size=3),
@@ -170,6 +172,7 @@ class JsonWriter(Writer):
         return self.choose("", " ", "\n", "\r\n\t")
 
 
+@unhurried
 @given(st.data(), tables)
 def test_every_key_of_a_toml_file_is_found_on_its_line(
     data: st.DataObject, table: dict[str, Any]
@@ -181,6 +184,7 @@ def test_every_key_of_a_toml_file_is_found_on_its_line(
     assert {key: found.get(key) for key in writer.lines} == writer.lines
 
 
+@unhurried
 @given(st.data(), tables)
 def test_every_key_of_a_json_file_is_found_on_its_line(
     data: st.DataObject, table: dict[str, Any]
@@ -192,6 +196,7 @@ def test_every_key_of_a_json_file_is_found_on_its_line(
     assert find_lines(writer.text, toml=False) == writer.lines
 
 
+@unhurried
 @given(st.data(), tables)
 def test_a_header_that_is_found_without_reading_the_rest_is_the_right_one(
     data: st.DataObject, table: dict[str, Any]
@@ -202,6 +207,14 @@ def test_a_header_that_is_found_without_reading_the_rest_is_the_right_one(
         assert find_header(writer.text, key) in {None, line}
 
 
+@pytest.mark.parametrize("quotes", ["'''", '"""'])
+def test_a_header_inside_of_a_text_is_none(quotes: str) -> None:
+    text = f"x = {quotes}\n[a]\n{quotes}\n[a]\n"
+    assert find_header(text, ("a",)) is None
+    assert find_lines(text, toml=True)["a",] == 4
+
+
+@unhurried
 @given(st.text("[]{}.=,\"'\\#\n ab1:"), st.booleans())
 def test_text_that_does_not_parse_does_no_harm(text: str, toml: bool) -> None:
     find_lines(text, toml=toml)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from msgspec import Struct
@@ -24,6 +24,8 @@ from bao_core.model import FileTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+unhurried = settings(deadline=None)  # a busy machine is no mistake
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SCHEMA = json_schema()
@@ -195,17 +197,20 @@ def mutated(draw: st.DrawFn) -> tuple[type[Struct], Any]:
     return record, document
 
 
+@unhurried
 @given(documents)
 def test_both_accept_every_valid_document(found: tuple[type[Struct], Any]) -> None:
     assert schema_accepts(*found)
     assert decoder_accepts(*found)
 
 
+@unhurried
 @given(mutated())
 def test_both_say_the_same_of_a_document_with_one_change(found: tuple[type[Struct], Any]) -> None:
     assert schema_accepts(*found) is decoder_accepts(*found)
 
 
+@unhurried
 @given(st.sampled_from(sorted(PATTERNS)), st.text("ab#^$!/.%5smh{}[],\\ \n=", max_size=8))
 def test_the_schema_never_refuses_what_a_check_accepts(kind: str, text: str) -> None:
     if check(kind, text) is None:

@@ -362,7 +362,7 @@ def test_a_thousand_manifests_are_read_within_a_second(load: Load) -> None:
         files[f"packages/p{number}/pyproject.toml"] = project(
             f"p{number}", below, "requests>=2", more=sources(below) if number else ""
         )
-    started = time.perf_counter()
+    started = time.process_time()
     found = load(files)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert found.edges("p7") == {"p6": "runtime"}

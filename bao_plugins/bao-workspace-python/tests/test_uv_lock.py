@@ -333,13 +333,13 @@ def test_forty_thousand_lines_and_a_thousand_members_take_less_than_two_seconds(
         parts.append(external(f"x{number}", "1", *names, more="# \n" * 8))
     text = "".join(parts)
     assert text.count("\n") > 40_000
-    started = time.perf_counter()
+    started = time.process_time()
     lock = read_lock(text.encode(), [f"packages/m{number}" for number in range(members)])
     for number in range(members):
         mask = lock.closure(f"packages/m{number}")
         assert lock.labels(mask)
         assert lock.digest(mask)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_real_lock_file_is_parsed_the_same_both_ways(realworld: Path) -> None:

@@ -134,8 +134,10 @@ def read_manifest(path: str, data: bytes) -> Manifest:
 
 def json_mistake(data: bytes, error: ValueError) -> tuple[int, str]:
     """The line of a mistake in a JSON document, and what it is in a clause."""
-    if isinstance(error, UnicodeDecodeError):
-        return data.count(b"\n", 0, error.start) + 1, "it is not UTF-8"
+    try:
+        data.decode()
+    except UnicodeDecodeError as wrong:
+        return data.count(b"\n", 0, wrong.start) + 1, "it is not UTF-8"
     reason = re.sub(r"^JSON is malformed: | \(byte \d+\)$", "", str(error))
     found = re.search(r"\(byte (\d+)\)$", str(error))
     at = int(found.group(1)) if found else len(data.rstrip())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FOLDER = "node_modules"
+_DIGITS = bytes.maketrans(b"01", b"\0\1")
 FORMATS = frozenset({2, 3})
 """The versions of the lock file's format that list packages by where they are installed."""
 
@@ -101,7 +102,8 @@ class NpmLock:
 
     def digest(self, mask: int) -> str:
         """A digest over what a mask holds: places, versions, sources and content hashes."""
-        return hash_text(*compress(self._digests, _bits_of(mask)))
+        # The digests are all of one length, so that joining them is no ambiguity.
+        return hash_text("".join(compress(self._digests, _bits_of(mask))))
 
     def _found_from(self, place: str, name: str) -> str | None:
         """Where Node finds a package, looking from a place: in the nearest folder upwards."""
@@ -177,5 +179,6 @@ def _target(link: LockedPackage) -> str:
     return "" if target == "." else target
 
 
-def _bits_of(mask: int) -> list[bool]:
-    return [bit == "1" for bit in reversed(f"{mask:b}")]
+def _bits_of(mask: int) -> bytes:
+    """The bits of a mask, the lowest first, as bytes that are 0 or 1."""
+    return f"{mask:b}"[::-1].encode().translate(_DIGITS)

@@ -22,6 +22,7 @@ LOCK_FILE = "uv.lock"
 FORMAT = 1
 """The version of the lock file's format that is understood."""
 
+_DIGITS = bytes.maketrans(b"01", b"\0\1")
 _HEADER = "\n[[package]]\n"
 _TEXT = r'"[^"\\\n]*"'
 _ARTEFACT = re.compile(
@@ -155,7 +156,8 @@ class UvLock:
 
     def digest(self, mask: int) -> str:
         """A digest over what a mask holds: versions, artefacts, sources and markers."""
-        return hash_text(*(self._digests[index] for index in self._held(mask)))
+        # The digests are all of one length, so that joining them is no ambiguity.
+        return hash_text("".join([self._digests[index] for index in self._held(mask)]))
 
     def entry_digest(self, directory: str) -> str:
         """A digest over a member's own entry; empty where it has none."""
@@ -181,7 +183,7 @@ class UvLock:
         return mask
 
     def _held(self, mask: int) -> Iterable[int]:
-        return compress(self._order, [bit == "1" for bit in reversed(f"{mask:b}")])
+        return compress(self._order, f"{mask:b}"[::-1].encode().translate(_DIGITS))
 
     def _declared(self, directory: str) -> Iterator[tuple[str, LockedDependency]]:
         if (index := self._by_directory.get(directory)) is not None:

@@ -1,0 +1,96 @@
+"""What the tests of the Node provider share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from bao_workspace_node.provider import NodeWorkspace
+
+from bao_core.model import FileTree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bao_core.model import Package, WorkspacePart
+
+
+class MemoryTree(FileTree):
+    """Files that exist nowhere else, so that a provider that looks at the disk finds nothing."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+        self._entries: dict[str, dict[str, bool]] = {}
+        for path in files:
+            directory, name, is_directory = *path.rpartition("/")[::2], False
+            while True:
+                known = self._entries.setdefault(directory, {})
+                known[name] = known.get(name, False) or is_directory
+                if not directory:
+                    break
+                directory, name, is_directory = *directory.rpartition("/")[::2], True
+
+    def read(self, path: str) -> bytes | None:
+        return self._files.get(path)
+
+    def entries(self, directory: str) -> Mapping[str, bool]:
+        return self._entries.get(directory, {})
+
+    def named(self, names: Iterable[str]) -> list[str]:
+        wanted = set(names)
+        return sorted(path for path in self._files if path.rpartition("/")[2] in wanted)
+
+
+class Loaded:
+    """A part of a workspace, with what tests ask of it."""
+
+    def __init__(self, part: WorkspacePart) -> None:
+        self.part = part
+        self.packages: dict[str, Package] = {p.name: p for p in part.packages}
+
+    @property
+    def paths(self) -> dict[str, str]:
+        return {p.name: p.path for p in self.part.packages}
+
+    def edges(self, name: str) -> dict[str, str]:
+        return {d.name: d.kind for d in self.packages[name].dependencies}
+
+    def external(self, name: str) -> list[str]:
+        return list(self.packages[name].external)
+
+    def digest(self, name: str) -> str:
+        return self.packages[name].external_digest
+
+
+class Load(Protocol):
+    def __call__(self, files: Mapping[str, str | bytes]) -> Loaded: ...
+
+
+@pytest.fixture
+def load() -> Load:
+    """Load a workspace from files given as text, by path."""
+
+    def load(files: Mapping[str, str | bytes]) -> Loaded:
+        tree = MemoryTree(
+            {
+                path: text if isinstance(text, bytes) else dedent(text).encode()
+                for path, text in files.items()
+            }
+        )
+        return Loaded(NodeWorkspace().load(tree))
+
+    return load
+
+
+@pytest.fixture
+def realworld() -> Path:
+    """Manifests and lock files of real workspaces, which lie beside the repository."""
+    for directory in Path(__file__).resolve().parents:
+        if (directory / "bao_core").is_dir():
+            folder = directory.parent / "shared" / "realworld"
+            if folder.is_dir():
+                return folder
+            pytest.skip(f"no real workspaces to test against in {folder}")
+    pytest.skip("not in a checkout, so no real workspaces to test against")

@@ -1,0 +1,235 @@
+"""What is read from npm's lock file, and how other lock files count."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+Load = Any  # see conftest.py
+
+ROOT_MANIFEST = '{"name": "root", "workspaces": ["packages/*"], "devDependencies": {"tool": "1"}}'
+
+
+def place(version: str, *needs: str, **more: Any) -> dict[str, Any]:
+    return {
+        "version": version,
+        "resolved": f"https://registry.example/{version}.tgz",
+        "integrity": f"sha512-{version}",
+        "dependencies": dict.fromkeys(needs, "*"),
+        **more,
+    }
+
+
+def link(directory: str) -> dict[str, Any]:
+    return {"resolved": directory, "link": True}
+
+
+PLACES: dict[str, Any] = {
+    "": {"name": "root"},
+    "packages/a": {"version": "1.0.0"},
+    "packages/b": {"version": "1.0.0"},
+    "node_modules/a": link("packages/a"),
+    "node_modules/b": link("packages/b"),
+    "node_modules/tool": place("1.0.0"),
+    "node_modules/x": place("1.0.0", "y"),
+    "node_modules/y": place("1.0.0", "x"),
+    "node_modules/x/node_modules/y": place("2.0.0", "z"),
+    "node_modules/z": place("1.0.0"),
+    "packages/b/node_modules/z": place("2.0.0"),
+    "node_modules/@s/other": place("3.0.0", "b"),
+}
+
+
+def workspace(
+    load: Load,
+    places: dict[str, Any] | str | None = None,
+    *,
+    name: str = "package-lock.json",
+    **a: Any,
+) -> Any:
+    """Packages `a` and `b` with a lock file; `a` says what `a` depends on."""
+    if isinstance(places, str):
+        lock = places
+    else:
+        lock = json.dumps({"lockfileVersion": 3, "packages": places or PLACES})
+    needs = a or {"dependencies": {"b": "^1.0.0", "x": "^1"}}
+    return load(
+        {
+            "package.json": ROOT_MANIFEST,
+            "packages/a/package.json": json.dumps({"name": "a", "version": "1.0.0", **needs}),
+            "packages/b/package.json": json.dumps(
+                {"name": "b", "version": "1.0.0", "dependencies": {"z": "^2"}}
+            ),
+            "package-lock.json": lock,
+        }
+    )
+
+
+def test_a_package_is_found_in_the_nearest_folder_upwards(load: Load) -> None:
+    found = workspace(load)
+    assert found.external("a") == ["x@1.0.0", "y@2.0.0", "z@1.0.0"]
+    assert found.external("b") == ["z@2.0.0"]
+
+
+def test_other_packages_of_the_workspace_are_not_entered(load: Load) -> None:
+    assert workspace(load, dependencies={"b": "*"}).external("a") == []
+    assert workspace(load, dependencies={"@s/other": "*"}).external("a") == ["@s/other@3.0.0"]
+
+
+def test_the_root_reaches_what_it_asks_for_itself(load: Load) -> None:
+    assert workspace(load).external("//") == ["tool@1.0.0"]
+
+
+def test_every_kind_of_dependency_is_followed(load: Load) -> None:
+    for kind in (
+        "dependencies",
+        "devDependencies",
+        "optionalDependencies",
+        "peerDependencies",
+    ):
+        assert workspace(load, **{kind: {"z": "1"}}).external("a") == ["z@1.0.0"]
+    for kind in ("dependencies", "optionalDependencies", "peerDependencies"):
+        places = {**PLACES, "node_modules/q": {**place("1.0.0"), kind: {"z": "*"}}}
+        found = workspace(load, places, dependencies={"q": "*"})
+        assert found.external("a") == ["q@1.0.0", "z@1.0.0"]
+
+
+def test_cycles_of_external_packages_are_followed_to_their_end(load: Load) -> None:
+    places = {
+        **PLACES,
+        "node_modules/p": place("1.0.0", "q"),
+        "node_modules/q": place("1.0.0", "r"),
+        "node_modules/r": place("1.0.0", "p", "z"),
+    }
+    found = workspace(load, places, dependencies={"q": "*"})
+    assert found.external("a") == ["p@1.0.0", "q@1.0.0", "r@1.0.0", "z@1.0.0"]
+
+
+def test_an_alias_counts_by_its_real_name(load: Load) -> None:
+    places = {**PLACES, "node_modules/alias": place("4.0.0", name="real")}
+    assert workspace(load, places, dependencies={"alias": "npm:real@4"}).external("a") == [
+        "real@4.0.0"
+    ]
+
+
+def test_other_content_of_the_same_version_changes_only_the_digest(load: Load) -> None:
+    before = workspace(load)
+    places = {**PLACES, "node_modules/x": place("1.0.0", "y", integrity="sha512-other")}
+    after = workspace(load, places)
+    assert before.external("a") == after.external("a")
+    assert before.digest("a") != after.digest("a")
+    assert before.digest("b") == after.digest("b")
+
+
+def test_another_commit_of_a_git_dependency_changes_what_is_external(load: Load) -> None:
+    def external(commit: str) -> Any:
+        source = f"git+ssh://git@host.example/g.git#{commit}"
+        places = {**PLACES, "node_modules/g": place("1.0.0", resolved=source)}
+        return workspace(load, places, dependencies={"g": "*"}).external("a")
+
+    assert external("1" * 40) == ["g@1.0.0#111111111111"]
+    assert external("2" * 40) == ["g@1.0.0#222222222222"]
+
+
+def test_a_change_far_from_a_package_leaves_its_digest(load: Load) -> None:
+    places = {**PLACES, "node_modules/tool": place("9.0.0")}
+    before, after = workspace(load), workspace(load, places)
+    assert before.digest("a") == after.digest("a")
+    assert before.external("//") != after.external("//")
+
+
+def test_what_is_not_locked_yet_stands_as_written(load: Load) -> None:
+    found = workspace(load, dependencies={"new": "^2", "z": "1"}, peerDependencies={"gone": "*"})
+    assert found.external("a") == ["new@^2", "z@1.0.0"]
+
+
+def test_a_shrinkwrap_comes_before_the_lock_file(load: Load) -> None:
+    found = load(
+        {
+            "package.json": '{"dependencies": {"z": "1"}}',
+            "package-lock.json": json.dumps(
+                {"lockfileVersion": 3, "packages": {"node_modules/z": place("1.0.0")}}
+            ),
+            "npm-shrinkwrap.json": json.dumps(
+                {"lockfileVersion": 2, "packages": {"node_modules/z": place("2.0.0")}}
+            ),
+        }
+    )
+    assert found.external("//") == ["z@2.0.0"]
+
+
+def test_without_a_lock_file_the_requirements_stand_as_written(load: Load) -> None:
+    found = load({"package.json": '{"dependencies": {"z": "^1"}, "devDependencies": {"q": "2"}}'})
+    assert found.external("//") == ["q@2", "z@^1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{\n "lockfileVersion": 3,\n<<<<<<< HEAD\n', "package-lock.json:3: is not JSON"),
+        ("", "package-lock.json:1: is not JSON"),
+        ('{"lockfileVersion": 3, "packages": []}', "package-lock.json: "),
+    ],
+)
+def test_a_broken_lock_file_is_reported_and_the_packages_are_there(
+    load: Load, text: str, reason: str
+) -> None:
+    found = workspace(load, text)
+    assert found.part.lock_broken.startswith(reason)
+    assert set(found.paths) == {"//", "a", "b"}
+    assert found.digest("b") != workspace(load, text + "\n\n").digest("b")
+
+
+@pytest.mark.parametrize(
+    ("name", "manager"),
+    [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lock", "bun")],
+)
+def test_any_change_of_a_lock_file_that_is_read_as_one_counts_for_every_package(
+    load: Load, name: str, manager: str
+) -> None:
+    def loaded(text: str) -> Any:
+        return load(
+            {
+                "package.json": json.dumps(
+                    {"workspaces": ["packages/*"], "packageManager": f"{manager}@1.0.0"}
+                ),
+                "pnpm-workspace.yaml": "packages: [packages/*]\n",
+                "packages/a/package.json": '{"name": "a"}',
+                name: text,
+            }
+        )
+
+    before, after = loaded("lockfileVersion: '9.0'\n"), loaded("lockfileVersion: '9.0'\n# x\n")
+    for package in ("//", "a"):
+        assert before.external(package) != after.external(package)
+        assert before.digest(package) != after.digest(package)
+    assert before.part.lock_broken == ""
+
+
+def test_an_old_lock_file_of_npm_is_read_as_one(load: Load) -> None:
+    before = workspace(load, '{"lockfileVersion": 1, "dependencies": {}}')
+    after = workspace(load, '{"lockfileVersion": 1, "dependencies": {"x": {}}}')
+    assert before.external("b") != after.external("b")
+    assert before.part.lock_broken == ""
+
+
+def test_a_thousand_closures_take_less_than_two_seconds(load: Load) -> None:
+    places: dict[str, Any] = {"": {}}
+    files = {"package.json": ROOT_MANIFEST}
+    for number in range(1000):
+        needs = {f"x{(number * 7 + step * 13) % 3000}": "*" for step in range(6)}
+        places[f"packages/p{number}"] = {}
+        files[f"packages/p{number}/package.json"] = json.dumps(
+            {"name": f"p{number}", "dependencies": needs}
+        )
+    for number in range(3000):
+        needs_of_it = [f"x{(number * 31 + step * 17) % 3000}" for step in range(number % 4)]
+        places[f"node_modules/x{number}"] = place("1.0.0", *needs_of_it)
+    files["package-lock.json"] = json.dumps({"lockfileVersion": 3, "packages": places})
+    started = time.process_time()
+    found = load(files)
+    assert time.process_time() - started < 2
+    assert len(found.external("p1")) > 6
