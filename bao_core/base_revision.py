@@ -157,13 +157,12 @@ class _Chooser:
 
     def _find(self, candidate: Candidate) -> tuple[str, str] | None:
         """The name and the commit of a candidate; fetched if need be."""
-        usable = [name for name in candidate.revisions if not name.startswith("-")]
-        for name in usable:
+        for name in candidate.revisions:
             if commit := self._resolve(name):
                 return name, commit
         if not self._deepen or not candidate.worth_fetching:
             return None
-        for name in usable:
+        for name in candidate.revisions:
             if git.deepen(self._root, name, self._environ) and (commit := self._resolve(name)):
                 return name, commit
         return None

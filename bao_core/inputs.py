@@ -192,7 +192,9 @@ class InputResolver:
             found.update(self.default_files(package)[0])
         if rules.positive:
             for directory in positive.directories():
-                found.update(p for p in self.files.walk(directory) if positive.matches(p))
+                found.update(
+                    p for p in self.files.walk(directory, positive.reaches) if positive.matches(p)
+                )
                 first, last = self.files.span(directory)
                 found.update(p for p in self.files.paths[first:last] if positive.matches(p))
             found.update(p for p in rules_literals(package, rules) if self._is_file(p))
@@ -329,7 +331,7 @@ def global_input_paths(
     found = {path for path in files.paths if globs.matches(path)}
     for directory in globs.directories():
         if directory:
-            found.update(path for path in files.walk(directory) if globs.matches(path))
+            found.update(p for p in files.walk(directory, globs.reaches) if globs.matches(p))
     return sorted(found)
 
 

@@ -73,7 +73,7 @@ def _rebased(package_path: str, pattern: str, *, plain: bool) -> str:
     if plain and _is_simple(body):
         return f"{sign}{package_path}/{body}" if package_path else pattern
     rebased = rebase_glob(pattern, package_path)
-    complaint = check_glob(rebased)
+    complaint = check_glob(rebased) if body else "is empty"
     inside = sign + escape_glob(package_path)
     if (
         complaint is None

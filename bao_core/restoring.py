@@ -98,7 +98,9 @@ def restore(
             if changes := plan.changes():
                 with Swap.begin(root, staging_dir, result.task_id) as swap:
                     _fetch(swap.directory, plan.files(), fetch)
+                    tree.forget()  # fetching takes time: look at the path of each directory again
                     swap.run(tree, changes)
+                    tree.forget()
             stamps = _stamps(tree, globs, spec, result)
         except OSError as error:
             where = error.filename if isinstance(error.filename, str) else None
@@ -191,7 +193,7 @@ class _Planner:
                 missing.add(directory)
         plan.made = sorted(missing)
         for path, wanted in sorted(self._leaves.items()):
-            if path.rpartition("/")[0] in missing or self._plan_leaf(path, wanted):
+            if self._plan_leaf(path, wanted, absent=path.rpartition("/")[0] in missing):
                 plan.placed.append(wanted)
         if clean:
             self._plan_rest(survey)
@@ -221,9 +223,9 @@ class _Planner:
         self._moved[path] = None
         return True
 
-    def _plan_leaf(self, path: str, wanted: OutputFile | OutputLink) -> bool:
+    def _plan_leaf(self, path: str, wanted: OutputFile | OutputLink, *, absent: bool) -> bool:
         """Make room for a file or link; whether it has to be put in place."""
-        there = self._tree.lstat(path)
+        there = None if absent else self._tree.lstat(path)
         if there is None:
             self._refuse_tracked(path)
             return True

@@ -509,7 +509,7 @@ class Session:
         return self._open_with(cls, {**(given or {}), **table}, place)
 
     def _open_with(self, cls: type[Any], table: Mapping[str, Any], place: str) -> Any:
-        if table:
+        if table or _has_required_fields(cls.Settings):
             from bao_core.config import decode_settings
 
             tree = worktree.WorktreeTree(self.root, None)
@@ -561,3 +561,7 @@ class Session:
         with open(target, "a", encoding="utf-8") as file:
             file.write(f'{{"phase": "{name}", "ms": {(now - self._phase_started) * 1000:.3f}}}\n')
         self._phase_started = time.perf_counter()
+
+
+def _has_required_fields(settings: type[Struct]) -> bool:
+    return len(settings.__struct_defaults__) < len(settings.__struct_fields__)

@@ -129,7 +129,7 @@ def _merged(first: Package, second: Package) -> Package:
 def _with_configured_edges(
     packages: dict[str, Package], config: RootConfig, tree: FileTree
 ) -> dict[str, Package]:
-    from bao_core.config import package_extras
+    from bao_core.config import dependency_error, package_extras
 
     result: dict[str, Package] = {}
     for name, package in packages.items():
@@ -137,7 +137,7 @@ def _with_configured_edges(
         edges = {d for d in package.dependencies if d.name in packages and d.name != name}
         for dependency in extras.dependencies:
             if dependency not in packages:
-                raise _unknown_dependency(package, dependency, packages)
+                raise dependency_error(config, package, dependency, packages, tree)
             edges.add(Dependency(dependency, "configured"))
         result[name] = replace(
             package,
@@ -145,19 +145,6 @@ def _with_configured_edges(
             tags=tuple(sorted({*package.tags, *extras.tags})),
         )
     return result
-
-
-def _unknown_dependency(
-    package: Package, name: str, packages: Mapping[str, Package]
-) -> WorkspaceError:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, packages, n=3)
-    return WorkspaceError(
-        f"package '{package.name}' is configured to depend on '{name}', which does not exist",
-        where=package.config_path or None,
-        hint=f"did you mean {', '.join(near)}?" if near else "see the names with: bao ls",
-    )
 
 
 def _overlapping_outputs(

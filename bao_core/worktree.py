@@ -278,9 +278,17 @@ class WorktreeFiles:
         """Those of `paths` below a directory that git does not track."""
         return self._chosen_below(directory, 0)
 
-    def walk(self, directory: str) -> list[str]:
-        """Every file and link on disk below a directory, ignored ones too, sorted."""
-        return walk(self.root, directory)
+    def walk(self, directory: str, reaches: Callable[[str], bool] | None = None) -> list[str]:
+        """Every file and link on disk below a directory, ignored ones too, sorted.
+
+        Args:
+            directory: From the root.
+            reaches: Whether to enter a directory, given from the root; None to enter all.
+        """
+        if reaches is None:
+            return walk(self.root, directory)
+        start = len(self.root) + 1
+        return walk(self.root, directory, skip=lambda path, _name: not reaches(path[start:]))
 
     def named(self, names: Iterable[str]) -> list[str]:
         """Those of `paths` with one of these last names, sorted."""

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no reason for a property not to hold.
+settings.register_profile("bao", deadline=None)
+settings.load_profile("bao")
 
 BAO = Path(sys.executable).with_name("bao")
 

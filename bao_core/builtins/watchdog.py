@@ -1,7 +1,7 @@
 """The watchdog: ends what bao leaves behind when bao itself is killed.
 
 A shell that waits on a pipe from bao. When bao is gone, however it went, the pipe ends; the shell
-then ends every process of bao's tasks, all within two seconds: TERM, 0.6 s, KILL. It is a shell
+then ends every process of bao's tasks, all within two seconds: TERM, half a second, KILL. It is a shell
 because that starts in a millisecond and holds a megabyte, where a second Python would cost ten of
 each.
 
@@ -38,7 +38,7 @@ done <&3
 for pid in $found; do kill -TERM -- "-$pid"; done
 
 if [ ! -r /proc/self/stat ]; then
-  sleep 0.6
+  sleep 0.5
   for pid in $found; do kill -KILL -- "-$pid"; done
   exit
 fi
@@ -83,7 +83,7 @@ for pid in $found; do
 done
 kill -CONT $found
 round=0
-while [ $round -lt 12 ] && any_alive; do
+while [ $round -lt 10 ] && any_alive; do
   sleep 0.05
   round=$((round + 1))
 done

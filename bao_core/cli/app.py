@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from inspect import Parameter, Signature
-from itertools import islice
 from typing import Any
 
 import typer
@@ -211,12 +210,30 @@ def _option_words(word: str, words: Iterator[str], flags: dict[str, Option]) -> 
             return [word]
         if option.kind == "maybe":
             return [f"{word}={option.bare}"]
-        return [word, *islice(words, 1 if option.takes_value else 0)]
+        return [word, *_value_word(option, words)] if option.takes_value else [word]
     for index, letter in enumerate(word[1:], start=2):
         option = flags.get(f"-{letter}")
         if option is not None and option.takes_value:
-            return [word] if word[index:] else [word, *islice(words, 1)]
+            return [word] if word[index:] else [word, *_value_word(option, words)]
     return [word]
+
+
+def _value_word(option: Option, words: Iterator[str]) -> list[str]:
+    """The value of an option as the next word; empty at the end, of which Typer complains.
+
+    Raises:
+        UsageError: It looks like an option, so that the value was more likely forgotten.
+    """
+    value = next(words, None)
+    if value is None:
+        return []
+    if value[:1] == "-" and value != "-":
+        flag = option.flags[0]
+        raise UsageError(
+            f"{flag} needs a value, and '{value}' looks like an option",
+            hint=f"if it is meant, write {flag}={value}",
+        )
+    return [value]
 
 
 # --- the table as a Typer app ----------------------------------------------------------------

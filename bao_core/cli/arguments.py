@@ -83,7 +83,7 @@ def _take(word: str, rest: list[str], flags: dict[str, Option], values: dict[str
         return False
     match option.kind:
         case "value" | "list":
-            # A value that looks like an option is more likely a forgotten value: Typer decides.
+            # The value was more likely forgotten; the other reader says so.
             if attached is None and (not rest or rest[-1][:1] == "-"):
                 return False
             value = rest.pop() if attached is None else attached

@@ -983,3 +983,26 @@ def test_completing_in_a_broken_workspace_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "bao.toml").write_text("[workspace\n")
     done = real(cwd=tmp_path, _BAO_COMPLETE="complete_bash", COMP_WORDS="bao run b", COMP_CWORD="2")
     assert (done.stdout.strip(), done.stderr) == (b"", b"")
+
+
+def test_tasks_end_when_whoever_read_their_output_has_gone(tmp_path: Path) -> None:
+    task = '[tasks.spam]\ncommand = "yes"\ncache = false\n'
+    (tmp_path / "bao.toml").write_text(f'[workspace]\npackages = ["p"]\n{task}')
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/bao.toml").write_text('name = "p"\n')
+    process = subprocess.Popen(
+        (str(Path(sys.executable).with_name("bao")), "run", "spam", "--log-order=stream"),
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "BAO_CACHE_DIR": str(tmp_path / "cache")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(timeout=30) == 141
+    assert b"Traceback" not in errors
+    process.stderr.close()

@@ -162,7 +162,7 @@ def test_cancelling_one_task_spares_the_others(executor, tmp_path) -> None:
 def test_a_cancelled_task_may_clean_up_before_it_is_killed(executor, lifeline, tmp_path) -> None:
     command = lifeline.command(
         f"trap 'sh -c \"echo cleaned > {tmp_path}/report\"; exit 3' TERM; "
-        "printf u >&9; sleep 1000 & wait"
+        "sh -c '{sleep}' & wait"
     )
     execution = executor.start(request_for(command), Discard())
     lifeline.wait_up(1)
@@ -175,10 +175,10 @@ def test_a_cancelled_task_may_clean_up_before_it_is_killed(executor, lifeline, t
 def test_a_stopped_process_may_clean_up_as_well(executor, lifeline, tmp_path) -> None:
     command = lifeline.command(
         f"trap 'echo cleaned > {tmp_path}/report; exit 3' TERM; "
-        "printf u >&9; kill -STOP $$; sleep 1000 & wait"
+        "sh -c '{sleep}' & printf u >&9; kill -STOP $$; wait"
     )
     execution = executor.start(request_for(command), Discard())
-    lifeline.wait_up(1)
+    lifeline.wait_up(2)
     execution.cancel(PATIENCE / 2)
     assert execution.wait().exit_code == 3
     assert (tmp_path / "report").read_text() == "cleaned\n"
@@ -340,11 +340,11 @@ def test_killing_bao_leaves_everybody_else_alone(start_bao, tmp_path) -> None:
 def test_bao_may_be_killed_at_any_moment_of_its_start(tmp_path) -> None:
     """Whenever it is killed, no process that carries its mark survives it."""
     chance = random.Random(4)
-    for number in range(12):
+    for number in range(8):
         lifeline = Lifeline(tmp_path / f"lifeline{number}")
         command = lifeline.command(FAMILIES["own session"])
         bao = subprocess.Popen(
-            [sys.executable, "-c", BAO, *[command] * 8], stdout=subprocess.DEVNULL
+            [sys.executable, "-c", BAO, *[command] * 6], stdout=subprocess.DEVNULL
         )
         # From the first process that is up until a little after the last one.
         lifeline.wait_up(1)
@@ -358,7 +358,7 @@ def test_bao_may_be_killed_at_any_moment_of_its_start(tmp_path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_ends_tasks_in_order(start_bao, lifeline, tmp_path, number) -> None:
     command = lifeline.command(
-        f"trap 'echo cleaned > {tmp_path}/report; exit 0' TERM; printf u >&9; sleep 1000 & wait"
+        f"trap 'echo cleaned > {tmp_path}/report; exit 0' TERM; sh -c '{{sleep}}' & wait"
     )
     bao = start_bao(command)
     lifeline.wait_up(1)
@@ -370,7 +370,8 @@ def test_the_first_signal_ends_tasks_in_order(start_bao, lifeline, tmp_path, num
 
 def test_the_second_signal_ends_tasks_at_once(start_bao, lifeline, tmp_path) -> None:
     asked = Lifeline(tmp_path / "asked")
-    command = f"trap 'printf u > {asked.path}' TERM; printf u >&9; while :; do sleep 1000; done"
+    stubborn = "(trap '' TERM; {sleep}) & while :; do wait; done"
+    command = f"trap 'printf u > {asked.path}' TERM; {stubborn}"
     bao = start_bao(lifeline.command(command))
     lifeline.wait_up(1)
     bao.kill(signal.SIGINT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from bao_core.affected import closure_changes, find_difference, reach
 from bao_core.filters import RevisionRange
 from bao_core.git import ChangedFile
@@ -50,9 +52,11 @@ class FakeChanges:
         *,
         shared: Sequence[str] = (),
         base: str | None = "base",
+        now: Workspace | None = None,
     ) -> None:
         self._before = before
         self._after = after
+        self._now = now or after
         self._files = [ChangedFile(path=line[2:], status=line[0]) for line in files]  # type: ignore[arg-type]
         self._shared = shared
         self._base = base
@@ -77,7 +81,7 @@ class FakeChanges:
         return self._before if revision == "base" else self._after
 
     def closures(self) -> Mapping[str, tuple[str, ...]]:
-        return {name: found.external for name, found in self._after.packages.items()}
+        return {name: found.external for name, found in self._now.packages.items()}
 
     def global_input(self, path: str) -> bool:
         return path in self._shared
@@ -235,11 +239,13 @@ def test_a_base_is_read_only_when_packages_or_locks_may_differ() -> None:
         find_difference(PackageGraph(locked), changes, RevisionRange("base"))
         return bool(changes.read_revisions)
 
-    locked = workspace(*CHAIN.packages.values(), lock_files=("locks/lock.yaml",))
+    odd = replace(package("odd", "odd"), manifest="odd/thing.cfg")
+    locked = workspace(*CHAIN.packages.values(), odd, lock_files=("locks/lock.yaml",))
     assert not reads("M packages/lib/x.py", "A packages/lib/y.py", "D packages/lib/z.py")
     assert not reads("M README.md", "M docs/x.json")
     assert reads("M packages/lib/package.json")
     assert reads("A anywhere/pyproject.toml")
+    assert reads("A anywhere/thing.cfg")
     assert reads("M pnpm-workspace.yaml")
     assert reads("M locks/lock.yaml")
     assert reads("D gone/src/x.py")
@@ -454,8 +460,8 @@ def test_under_turbo_json_what_the_root_needs_is_shared_by_all() -> None:
 def test_a_range_with_a_head_compares_the_packages_of_both_its_ends() -> None:
     before = lock()(a=["x@1"], c=["x@1"])
     head = lock()(a=["x@1"], c=["x@2"])
-    changes = FakeChanges(before, head, ["M lock"])
     now = lock()(a=["x@3"], c=["x@3"])
+    changes = FakeChanges(before, head, ["M lock"], now=now)
     difference = find_difference(
         PackageGraph(now), changes, RevisionRange("base", "head", merge_base=True)
     )

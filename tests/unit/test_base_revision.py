@@ -260,6 +260,11 @@ def test_deepening_fetches_the_branch_and_the_history_that_are_missing(shallow: 
     assert shallow.named({"GITHUB_BASE_REF": "release"}, deepen=True) == "one"
 
 
+def test_deepening_fetches_history_for_a_branch_that_is_there(shallow: Checkout) -> None:
+    shallow.git("fetch", "-q", "--depth", "1", "origin", "main:refs/remotes/origin/main")
+    assert shallow.named({"GITHUB_BASE_REF": "main"}, deepen=True) == "two"
+
+
 def test_deepening_finds_what_the_user_names(shallow: Checkout) -> None:
     assert shallow.named(since="main", deepen=True) == "two"
 

@@ -73,9 +73,12 @@ def load(files: Mapping[str, str | bytes] | str) -> RootConfig:
 
 
 def resolve(
-    root: str, *packages: Package, of_root: Package | None = None, **files: str
+    root: str,
+    *packages: Package,
+    of_root: Package | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, TaskDefinition]]:
-    tree = MemoryTree({"bao.toml": root, **{p.replace("__", "/"): t for p, t in files.items()}})
+    tree = MemoryTree({"bao.toml": root, **(files or {})})
     return resolve_definitions(load_root_config(tree), workspace(*packages, root=of_root), tree)
 
 
@@ -429,8 +432,7 @@ def test_a_package_inherits_key_by_key_from_single_and_general_tables() -> None:
         """,
         package("web"),
         package("api"),
-        packages__web__bao_toml="",
-        **{"packages/web/bao.toml": "[tasks.build]\nenv = []\n"},
+        files={"packages/web/bao.toml": "[tasks.build]\nenv = []\n"},
     )
     web = found["web"]["build"]
     assert (web.command, web.outputs, web.env, web.weight) == ("make", ("out/**",), (), 2)
@@ -443,9 +445,9 @@ def test_a_package_inherits_key_by_key_from_single_and_general_tables() -> None:
 def test_extends_false_starts_from_nothing() -> None:
     root = "[tasks.build]\ncommand = 'make'\nenv = ['A']\n['tasks'.'web#build']\nweight = 2\n"
     own = {"packages/web/bao.toml": "[tasks.build]\nextends = false\nretries = 1\n"}
-    found = resolve(root, package("web"), **own)
+    found = resolve(root, package("web"), files=own)
     assert "build" not in found["web"]
-    found = resolve(root, package("web", scripts={"build": "tsc"}), **own)
+    found = resolve(root, package("web", scripts={"build": "tsc"}), files=own)
     assert found["web"]["build"] == TaskDefinition(
         "build", command="tsc", retries=1, source="packages/web/bao.toml:1"
     )
@@ -498,7 +500,7 @@ def test_a_task_without_any_command_stands_for_what_it_depends_on() -> None:
 
 def test_a_package_alone_may_have_a_task_that_stands_for_others() -> None:
     own = {"packages/web/bao.toml": "[tasks.all]\ndepends_on = ['lint']\n[tasks.no]\nweight = 2\n"}
-    found = resolve(LINT, package("web"), **own)
+    found = resolve(LINT, package("web"), files=own)
     assert set(found["web"]) == {"lint", "all"}
 
 
@@ -561,7 +563,7 @@ def test_a_package_speaks_in_any_of_three_places(
 ) -> None:
     if given:
         given |= {"config": {"tasks": {"build": {"command": "x"}}}, "config_path": path}
-    found = resolve("", package("web", **given), **{path: text})
+    found = resolve("", package("web", **given), files={path: text})
     assert found["web"]["build"].command == "x"
     line = text[: text.index("build")].count("\n") + 1
     assert found["web"]["build"].source == f"{path}:{line}"
@@ -601,7 +603,7 @@ def test_a_package_with_only_a_bao_toml_may_be_named_there() -> None:
     path = "packages/web/bao.toml"
     text = "name = 'web'\n[tasks.a]\ncommand = 'x'\n"
     web = Package("web", "packages/web", "bao", path, config={"name": "web"}, config_path=path)
-    assert resolve("", web, **{path: text})["web"]["a"].command == "x"
+    assert resolve("", web, files={path: text})["web"]["a"].command == "x"
 
 
 def test_extras_come_from_the_root_and_from_the_package() -> None:

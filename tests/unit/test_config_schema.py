@@ -48,7 +48,7 @@ class NoFiles(FileTree):
 
 def schema_accepts(record: type[Struct], document: Any) -> bool:
     schema = {"$ref": f"#/$defs/{record.__name__}", "$defs": SCHEMA["$defs"]}
-    return Draft202012Validator(schema).is_valid(document)
+    return bool(Draft202012Validator(schema).is_valid(document))
 
 
 def decoder_accepts(record: type[Struct], document: Any) -> bool:
@@ -161,10 +161,12 @@ OTHER_NAMES = ["x", "a#b", "", "^a", "commands", "task", "a#b#c", "#", "b ", "de
 
 def places(document: Any, place: Path_ = ()) -> Iterator[Path_]:
     yield place
-    inner = document.items() if isinstance(document, dict) else ()
-    inner = enumerate(document) if isinstance(document, list) else inner
-    for name, value in inner:
-        yield from places(value, (*place, name))
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from places(value, (*place, name))
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            yield from places(value, (*place, index))
 
 
 def at(document: Any, place: Path_) -> Any:
@@ -194,6 +196,8 @@ def mutated(draw: st.DrawFn) -> tuple[type[Struct], Any]:
             found[draw(st.sampled_from(OTHER_NAMES))] = found.pop(name)
         case "append":
             found.append(deepcopy(draw(st.sampled_from(OTHER_VALUES))))
+        case _:
+            pass
     return record, document
 
 

@@ -200,6 +200,7 @@ def test_a_persistent_root_definition_does_not_make_transit_tasks_persistent() -
     dev = define("dev", persistent=True)
     graph = build(CHAIN, {"a": [define("build", "dev")], "b": [dev], "*": [dev]}, "build")
     assert edges_of(graph) == {"~a#dev": [], "a#build": ["a#dev"]}
+    assert not graph.tasks["a#dev"].definition.persistent  # type: ignore[index]
 
 
 def test_only_selected_packages_are_asked_and_only_they_count_as_requested() -> None:

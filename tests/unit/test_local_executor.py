@@ -110,6 +110,26 @@ def run(executor: LocalExecutor, tmp_path: Path) -> Callable[..., tuple[Executio
     return run
 
 
+@pytest.fixture
+def late(
+    executor: LocalExecutor, tmp_path: Path, door: Door
+) -> Callable[..., tuple[ExecutionResult, bytes]]:
+    """Runs a command that is up, at `{sleep}`, when its time is over."""
+
+    def run_late(command: str, grace: float = PATIENCE) -> tuple[ExecutionResult, bytes]:
+        output = Output()
+        sleep = f"sh -c 'echo > {door.path}; exec sleep 1000'"
+        request = request_for(
+            command.replace("{sleep}", sleep), tmp_path, timeout=0.01, grace=grace
+        )
+        execution = executor.start(request, output)
+        with door.path.open() as up:
+            assert up.read() == "\n"
+        return execution.wait(), output.data
+
+    return run_late
+
+
 def request_for(command: Command, directory: Path | str, **options: object) -> ExecutionRequest:
     options.setdefault("env", {"PATH": PATH})
     return ExecutionRequest("lib#build", command, str(directory), **options)  # type: ignore[arg-type]
@@ -292,7 +312,7 @@ def test_a_background_process_that_keeps_the_output_open_is_ended(run) -> None:
 
 
 def test_a_background_process_that_ignores_term_is_killed(run) -> None:
-    result, output = run("(trap '' TERM; echo; exec sleep 1000) & echo $!; read _ < /dev/null; :")
+    result, output = run("trap '' TERM; sleep 1000 & echo $!")
     assert result.exit_code == 0
     assert not is_alive(int(output))
 
@@ -353,20 +373,19 @@ def test_a_daemon_that_writes_without_end_is_not_followed(executor, tmp_path) ->
 
 
 @pytest.mark.usefixtures("exit_watch")
-def test_a_command_that_takes_too_long_is_ended_and_may_clean_up(run) -> None:
-    command = "trap 'echo cleaned; exit 9' TERM; echo up; sleep 1000 & wait; exit 1"
-    result, output = run(command, timeout=0.2)
+def test_a_command_that_takes_too_long_is_ended_and_may_clean_up(late) -> None:
+    result, output = late("trap 'echo cleaned; exit 9' TERM; {sleep} & wait; exit 1")
     assert (result.exit_code, result.outcome) == (9, "timed-out")
-    assert output == b"up\ncleaned\n"
+    assert output == b"cleaned\n"
 
 
-def test_a_command_that_takes_too_long_and_ignores_term_is_killed(run) -> None:
-    result, _ = run("trap '' TERM; sleep 1000", timeout=0.1, grace=0.1)
+def test_a_command_that_takes_too_long_and_ignores_term_is_killed(late) -> None:
+    result, _ = late("trap '' TERM; {sleep}", grace=0.1)
     assert (result.exit_code, result.outcome) == (137, "timed-out")
 
 
-def test_ending_well_when_told_to_stop_is_no_success(run) -> None:
-    result, _ = run("trap 'exit 0' TERM; sleep 1000 & wait; exit 1", timeout=0.1)
+def test_ending_well_when_told_to_stop_is_no_success(late) -> None:
+    result, _ = late("trap 'exit 0' TERM; {sleep} & wait; exit 1")
     assert (result.exit_code, result.outcome) == (143, "timed-out")
 
 

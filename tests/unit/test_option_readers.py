@@ -169,6 +169,7 @@ def run(**fields: Any) -> RunArguments:
         ("run b --dry-run json", run(tasks=("b", "json"), dry_run="text")),
         ("run b -j 50%", run(tasks=("b",), concurrency="50%")),
         ("run b --continue always", run(tasks=("b",), keep_going="always")),
+        ("run b --filter=--affected", run(tasks=("b",), filters=("--affected",))),
         ("run b --no-deepen", run(tasks=("b",), deepen=False)),
         ("run b --deepen", run(tasks=("b",), deepen=True)),
         ("run b --force --no-cache", run(tasks=("b",), force=True, no_cache=True)),
@@ -208,6 +209,8 @@ def test_both_readers_refuse_a_bad_value_with_the_same_words(line: str, message:
     [
         ("run b --filtr x", "no such option: --filtr"),
         ("run b --filter", "--filter"),
+        ("run b --filter --affected", "if it is meant, write --filter=--affected"),
+        ("run b -F -- x", "--filter needs a value, and '--' looks like an option"),
         ("run b --affected=1", "does not take a value"),
         ("ls extra", "extra"),
         ("rn", "no such command 'rn'"),

@@ -226,11 +226,18 @@ def test_entry_points_are_not_read_again_while_the_import_path_is_the_same(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.install("ant", PROVIDER)
-    for path in sys.path:
-        if os.access(path, os.W_OK) and os.path.exists(path):
-            os.utime(path, (1_700_000_000, 1_700_000_000))
+    os.utime(site.directory, (1_700_000_000, 1_700_000_000))
     site.host().markers()
     monkeypatch.setattr(importlib.metadata, "distributions", lambda: pytest.fail("read again"))
+    assert "ant.lock" in site.host().markers()
+
+
+def test_another_import_path_is_read_anew_however_old_it_is(site: Site) -> None:
+    old = (1_700_000_000, 1_700_000_000)
+    os.utime(site.directory, old)
+    site.host().markers()
+    site.install("ant", PROVIDER)
+    os.utime(site.directory, (old[0], old[1] + 1))
     assert "ant.lock" in site.host().markers()
 
 
@@ -299,6 +306,19 @@ def test_a_state_directory_that_cannot_be_written_is_no_problem(site: Site) -> N
     for _ in range(2):
         host = site.host()
         assert "ant.lock" in host.markers()
+        assert site.warnings == []
+
+
+def test_an_import_path_that_is_not_utf_8_is_no_problem(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = tmp_path / os.fsdecode(b"lib\xff")
+    strange.mkdir()
+    monkeypatch.setattr(sys, "path", [str(strange), *sys.path])
+    site.directory = strange
+    site.install("ant", PROVIDER)
+    for _ in range(2):
+        assert "ant.lock" in site.host().markers()
         assert site.warnings == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -466,6 +467,9 @@ def test_a_pipe_that_somebody_set_not_to_block_loses_nothing() -> None:
     received = bytearray()
 
     def read() -> None:
+        # Not before the pipe is full and nothing more can be written.
+        while select.select([], [writer], [], 0)[1]:
+            pass
         while data := os.read(reader, 4096):
             received.extend(data)
 

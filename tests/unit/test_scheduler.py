@@ -25,7 +25,7 @@ def placed(ready: list[ReadyTask], *workers: Worker) -> list[str]:
 
 
 def test_the_longest_critical_path_starts_first_then_the_id_decides() -> None:
-    ready = [task("a", 1), task("b", 5), task("c", 5), task("d", 9)]
+    ready = [task("a", 1), task("c", 5), task("b", 5), task("d", 9)]
     assert placed(ready, worker(3)) == ["d", "b", "c"]
 
 

@@ -184,7 +184,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.write({"pkg/dist/a": b"a" * 10})
-    _meddle(monkeypatch, lambda: (bench.root / "pkg/dist/a").open("ab").write(b"b"))
+    _meddle(monkeypatch, lambda: (bench.root / "pkg/dist/a").write_bytes(b"a" * 11))
     with pytest.raises(OutputError, match="changed while"):
         bench.collect()
 
