@@ -23,7 +23,6 @@ OPTIONS = (
     "core.trustctime=true",
     "core.checkStat=default",
     "core.fileMode=true",
-    "core.symlinks=true",
     "core.quotePath=false",
     "submodule.recurse=false",
     # Set by a repository that was copied from elsewhere, it would hide `FOO` beside `foo`.
