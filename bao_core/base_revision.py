@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from bao_core import git
 from bao_core.errors import GitError
+from bao_core.git_history import common_ancestor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,10 +169,10 @@ class _Chooser:
         return None
 
     def _merge_base(self, name: str, commit: str, head: str) -> str | None:
-        parted = git.merge_base(self._root, commit, head, self._environ)
+        parted = common_ancestor(self._root, commit, head, self._environ)
         if parted is None and self._deepen and git.is_shallow(self._root, self._environ):
             git.deepen(self._root, name, self._environ)
-            parted = git.merge_base(self._root, commit, head, self._environ)
+            parted = common_ancestor(self._root, commit, head, self._environ)
         return parted
 
     def _missing(self, candidate: Candidate) -> Base | None:

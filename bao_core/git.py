@@ -213,7 +213,7 @@ def ignored(root: str, paths: Collection[str], environ: Mapping[str, str]) -> se
         # git answers only for paths of its own that no link leads to.
         folder = os.path.dirname(f"{root}/{path}")
         if folder not in known:
-            known[folder] = find_toplevel(folder)
+            known[folder] = find_toplevel(os.path.realpath(folder))
         toplevel = known[folder]
         if toplevel is not None:
             by_repository.setdefault(toplevel, []).append(path)

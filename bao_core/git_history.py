@@ -30,13 +30,15 @@ def resolve_commit(root: str, rev: str, environ: Mapping[str, str]) -> str | Non
     """
     if not rev or rev.startswith("-"):
         return None
-    for name in (rev, f"refs/remotes/{main_remote(root, environ)}/{rev}"):
-        found = run_git(root, ("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"), environ)
-        if found.code == 0:
-            return found.text().strip()
-        if found.no_repository:
-            return None
-    return None
+    found = _commit(root, rev, environ)
+    if found is None and not rev.startswith("refs/"):
+        found = _commit(root, f"refs/remotes/{main_remote(root, environ)}/{rev}", environ)
+    return found
+
+
+def _commit(root: str, name: str, environ: Mapping[str, str]) -> str | None:
+    found = run_git(root, ("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"), environ)
+    return found.text().strip() if found.code == 0 else None
 
 
 def main_remote(root: str, environ: Mapping[str, str]) -> str:

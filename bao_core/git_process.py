@@ -265,16 +265,23 @@ def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def find_toplevel(directory: str) -> str | None:
-    """The nearest ancestor, or the directory itself, that holds a `.git`; starts no process."""
+    """The nearest ancestor, or the directory itself, that holds a `.git`; starts no process.
+
+    Args:
+        directory: Absolute. An ancestor is named the way this names it, where links allow that.
+    """
     # git goes by the physical directory, not by the name it was reached under.
-    place = os.path.realpath(directory)
-    while True:
-        if git_directory(place) is not None:
-            return place
+    place = physical = os.path.realpath(directory)
+    while git_directory(place) is None:
         parent = os.path.dirname(place)
         if parent == place:
             return None
         place = parent
+    if physical == directory:
+        return place
+    below = physical[len(place) :]
+    named = directory.removesuffix(below) if directory.endswith(below) else place
+    return named if os.path.realpath(named) == place else place
 
 
 def git_directory(toplevel: str) -> str | None:

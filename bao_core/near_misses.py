@@ -8,13 +8,27 @@ if TYPE_CHECKING:
 
 
 def near_misses(word: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
-    """Names that somebody may have meant: alike, or the same after a scope or in another case."""
+    """Names that somebody may have meant.
+
+    First those that are the same but for scope or case, then those that are alike; if there are
+    none, those of which a part is alike.
+    """
     from difflib import get_close_matches
 
-    names = sorted(known)
+    names = sorted(name for name in known if name != word)
     lower = word.lower()
-    same = [n for n in names if lower in {n.lower(), n.lower().rpartition("/")[2]} and n != word]
-    return list(dict.fromkeys([*same, *get_close_matches(word, names, limit)]))[:limit]
+    same = [n for n in names if lower in {n.lower(), n.lower().rpartition("/")[2]}]
+    found = [*same, *get_close_matches(word, names, limit)]
+    if not found:
+        parts: dict[str, list[str]] = {}
+        for name in names:
+            for part in name.translate(_BETWEEN_PARTS).split():
+                parts.setdefault(part, []).append(name)
+        found = [n for part in get_close_matches(word, parts, limit) for n in parts[part]]
+    return list(dict.fromkeys(found))[:limit]
+
+
+_BETWEEN_PARTS = str.maketrans("@/-_.:", "      ")
 
 
 def advice(word: str, known: Iterable[str], otherwise: str = "") -> str | None:

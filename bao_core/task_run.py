@@ -351,7 +351,7 @@ class TaskRun:
                 started=started,
                 duration=time.time() - started,
                 flaky=attempt > 1 and result.exit_code == 0,
-                cancelled=self._cancelled,
+                cancelled=result.outcome == "cancelled",
                 usage=result.usage,
                 worker=result.worker,
             )

@@ -113,8 +113,8 @@ class PendingFiles:
 
     def _is_ignored(self) -> bool:
         """Whether the repository around the workspace ignores all of it: it is none of its own."""
-        toplevel = find_toplevel(self._root)
         root = os.path.realpath(self._root)
+        toplevel = find_toplevel(root)
         if toplevel is None or toplevel == root:
             return False
         path = os.path.relpath(root, toplevel)

@@ -1,7 +1,7 @@
 """Typer, built from the option table: reads every command line that is not plain.
 
 Typer only splits the command line and prints help; values are checked by the table
-(`options.invocation`), so that both readers refuse the same with the same words.
+(`checking.invocation`), so that both readers refuse the same with the same words.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from msgspec import Struct
 
 from bao_core import __version__
 from bao_core.cli.arguments import COMPLETE_VARIABLE, leading_options
+from bao_core.cli.checking import invocation
 from bao_core.cli.commands import COMMANDS, GROUPS, PluginCommandArguments
 from bao_core.cli.completion import completer
-from bao_core.cli.options import GLOBAL_OPTIONS, Command, Invocation, by_flag, invocation
+from bao_core.cli.options import GLOBAL_OPTIONS, Command
+from bao_core.cli.spelling import prepare
 from bao_core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from bao_core.cli.options import Option, Words
+    from bao_core.cli.options import Invocation, Option, Words
     from bao_core.events import Sink
     from bao_core.hookspecs import CommandSpec
 
 _HELP = """Run the tasks of a repository that holds many packages: those that a change can reach,
 in the order of their dependencies, restoring what was computed before."""
-
 
 _HELP_FLAGS = frozenset(("--help", "-h"))
 
@@ -40,18 +41,6 @@ class PluginCommand(Struct, frozen=True):
 
     spec: CommandSpec
     origin: str
-
-
-class _Prepared(Struct, frozen=True):
-    """A command line in the form that Typer can read.
-
-    Attributes:
-        argv: Its words.
-        passed: What follows `--`, for the tasks; or all that follows a plugin's command.
-    """
-
-    argv: list[str]
-    passed: tuple[str, ...] = ()
 
 
 def read_unusual(argv: Sequence[str], environ: Mapping[str, str], sink: Sink) -> Invocation | int:
@@ -112,7 +101,7 @@ class TyperReader:
         Raises:
             UsageError: It cannot be understood.
         """
-        prepared = _prepare(argv, self._commands)
+        prepared = prepare(argv, self._commands)
         given = self._call(prepared.argv or ["--help"])
         if isinstance(given, int):
             return given
@@ -160,80 +149,6 @@ def as_usage_error(error: Exception) -> UsageError | None:
 
 def _by_name(commands: Sequence[Command]) -> dict[str, Command]:
     return {command.name: command for command in commands}
-
-
-# --- what Typer cannot read ------------------------------------------------------------------
-
-
-def _prepare(argv: Sequence[str], commands: Mapping[str, Command]) -> _Prepared:
-    """Write out what Typer does not know.
-
-    These are options whose value may be missing, and words that are for somebody else.
-    """
-    words = iter(argv)
-    prepared: list[str] = []
-    flags = by_flag(GLOBAL_OPTIONS)
-    name = ""
-    passed: tuple[str, ...] = ()
-    for word in words:
-        if word == "--":
-            if name in commands and commands[name].passes:
-                passed = tuple(words)
-            else:
-                prepared += [word, *words]
-        elif word[:1] == "-" and word != "-":
-            prepared += _option_words(word, words, flags)
-        else:
-            prepared.append(word)
-            if not name:
-                name = word
-                flags = _flags_below(name, commands)
-                if name in commands and commands[name].record is PluginCommandArguments:
-                    passed = tuple(words)
-    return _Prepared(prepared, passed)
-
-
-def _flags_below(name: str, commands: Mapping[str, Command]) -> dict[str, Option]:
-    """The options of a command, or of all commands of a group."""
-    flags = by_flag(GLOBAL_OPTIONS)
-    for command in commands.values():
-        if command.name == name or command.name.startswith(f"{name} "):
-            flags.update(command.flags())
-    return flags
-
-
-def _option_words(word: str, words: Iterator[str], flags: dict[str, Option]) -> list[str]:
-    """One option as Typer reads it, with its value if that is a word of its own."""
-    if word.startswith("--"):
-        option = flags.get(word)
-        if option is None:
-            return [word]
-        if option.kind == "maybe":
-            return [f"{word}={option.bare}"]
-        return [word, *_value_word(option, words)] if option.takes_value else [word]
-    for index, letter in enumerate(word[1:], start=2):
-        option = flags.get(f"-{letter}")
-        if option is not None and option.takes_value:
-            return [word] if word[index:] else [word, *_value_word(option, words)]
-    return [word]
-
-
-def _value_word(option: Option, words: Iterator[str]) -> list[str]:
-    """The value of an option as the next word; empty at the end, of which Typer complains.
-
-    Raises:
-        UsageError: It looks like an option, so that the value was more likely forgotten.
-    """
-    value = next(words, None)
-    if value is None:
-        return []
-    if value[:1] == "-" and value != "-":
-        flag = option.flags[0]
-        raise UsageError(
-            f"{flag} needs a value, and '{value}' looks like an option",
-            hint=f"if it is meant, write {flag}={value}",
-        )
-    return [value]
 
 
 # --- the table as a Typer app ----------------------------------------------------------------

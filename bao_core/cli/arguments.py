@@ -6,14 +6,15 @@ that both understand the same where this one does not decline.
 
 from __future__ import annotations
 
-from bao_core.cli.options import GLOBAL_OPTIONS, LS, RUN, Invocation, by_flag, invocation
+from bao_core.cli.checking import invocation
+from bao_core.cli.options import GLOBAL_OPTIONS, LS, RUN, by_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from bao_core.cli.options import Command, Option
+    from bao_core.cli.options import Command, Invocation, Option
 
 
 _SHORT = 2

@@ -128,9 +128,11 @@ def _end_tasks() -> None:
     Where nothing was started yet, nobody handles that signal, and the run is over soon enough.
     """
     import signal
+    from threading import main_thread
 
-    if callable(signal.getsignal(signal.SIGTERM)):
-        signal.raise_signal(signal.SIGTERM)
+    if callable(signal.getsignal(signal.SIGTERM)) and (thread := main_thread().ident):
+        # To the thread that handles signals: on any other it would not wake that one up.
+        signal.pthread_kill(thread, signal.SIGTERM)
 
 
 def _no_task(session: Session) -> UsageError:

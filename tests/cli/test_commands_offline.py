@@ -990,19 +990,20 @@ def test_tasks_end_when_whoever_read_their_output_has_gone(tmp_path: Path) -> No
     (tmp_path / "bao.toml").write_text(f'[workspace]\npackages = ["p"]\n{task}')
     (tmp_path / "p").mkdir()
     (tmp_path / "p/bao.toml").write_text('name = "p"\n')
-    process = subprocess.Popen(
+    with subprocess.Popen(
         (str(Path(sys.executable).with_name("bao")), "run", "spam", "--log-order=stream"),
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "BAO_CACHE_DIR": str(tmp_path / "cache")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    errors = process.stderr.read()
-    assert process.wait(timeout=30) == 141
-    assert b"Traceback" not in errors
-    process.stderr.close()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.wait(timeout=30) == 141
+            assert b"Traceback" not in process.stderr.read()
+        finally:
+            process.kill()

@@ -184,6 +184,29 @@ def test_a_stopped_process_may_clean_up_as_well(executor, lifeline, tmp_path) ->
     assert (tmp_path / "report").read_text() == "cleaned\n"
 
 
+def test_what_is_born_while_it_is_looked_for_is_asked_as_well(
+    executor, lifeline, tmp_path, monkeypatch
+) -> None:
+    """Else a shell would wait for a command that nobody has asked to stop."""
+    (tmp_path / "newborn").write_text(f"trap 'exit 5' TERM; sh -c '{SLEEP}' & wait")
+    os.mkfifo(tmp_path / "door")
+    command = f"trap : TERM; read _ < {tmp_path}/door; sh {tmp_path}/newborn; exit $?"
+    execution = executor.start(request_for(lifeline.command(command)), Discard())
+    look = execution._members
+    born = []
+
+    def slow_look() -> object:
+        members = look()
+        if not born:
+            born.append((tmp_path / "door").write_text("\n"))
+            lifeline.wait_up(1)
+        return members
+
+    monkeypatch.setattr(execution, "_members", slow_look)
+    execution.cancel(PATIENCE)
+    assert execution.wait().exit_code == 5
+
+
 def test_a_second_cancel_need_not_wait_for_the_grace_of_the_first(executor, lifeline) -> None:
     command = lifeline.command(FAMILIES["all ignore TERM"])
     execution = executor.start(request_for(command), Discard())
@@ -312,6 +335,20 @@ def test_two_seconds_after_bao_was_killed_nothing_is_left(start_bao, lifeline, f
     assert bao.end() == -signal.SIGKILL
     assert select.select([watchdog], [], [], PATIENCE)[0], "the watchdog itself stays"
     os.close(watchdog)
+
+
+def test_when_bao_was_killed_tasks_are_asked_to_stop_once_before_they_are_killed(
+    start_bao, lifeline, tmp_path
+) -> None:
+    stubborn = "(trap '' TERM; {sleep}) & while :; do wait; done"
+    family = f"trap 'echo asked $0 >> {tmp_path}/report' TERM; {stubborn}"
+    (tmp_path / "daemon").write_text(family.replace("{sleep}", SLEEP))
+    bao = start_bao(lifeline.command(f"setsid sh {tmp_path}/daemon & {family}"))
+    lifeline.wait_up(2)
+    bao.kill(signal.SIGKILL)
+    assert lifeline.is_empty(within=2.0)
+    asked = sorted((tmp_path / "report").read_text().splitlines())
+    assert asked == ["asked /bin/sh", f"asked {tmp_path}/daemon"]
 
 
 def test_killing_bao_leaves_everybody_else_alone(start_bao, tmp_path) -> None:

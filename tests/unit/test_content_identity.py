@@ -1,4 +1,4 @@
-"""The content identity of a file changes exactly when its raw bytes, its type or its executable bit do."""
+"""A content identity changes exactly when raw bytes, type or executable bit on disk do."""
 
 from __future__ import annotations
 
@@ -837,7 +837,7 @@ def test_a_remembered_hash_that_was_damaged_is_not_believed_to_be_one(tmp_path: 
     repo = Repository(tmp_path / "repo")
     repo.write("a", "one\n")
     repo.commit()
-    for text in ("", "x", "\n\n\n\n", "\n".join(("id", "not a fingerprint", "no such path"))):
+    for text in ("", "x", "\n\n\n\n", "id\nnot a fingerprint\nno such path"):
         repo.memo = HashMemo({"\0index": (Stamp(0, 0, 0, 0, 0), text)})
         repo.identities()
 

@@ -393,6 +393,11 @@ def test_near_misses_find_names_without_scope_and_in_another_case() -> None:
     assert near_misses("qqq", ["web", "ui"]) == []
 
 
+def test_near_misses_find_names_by_a_part() -> None:
+    assert near_misses("shpo", ["acme-shop", "acme-prices"]) == ["acme-shop"]
+    assert near_misses("memory", ["@s/memory-graph", "@s/web"]) == ["@s/memory-graph"]
+
+
 def test_a_thousand_tasks_take_milliseconds() -> None:
     names = [f"p{i:04}" for i in range(1000)]
     workspace = make_workspace(

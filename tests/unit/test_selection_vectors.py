@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bao_core.base_revision import Base
-from bao_core.errors import BaoError, SelectionError, WorkspaceError
+from bao_core.errors import GitError, SelectionError, WorkspaceError
 from bao_core.git import resolve_commit
 from bao_core.globs import compile_globs
 from bao_core.graph import PackageGraph
@@ -338,8 +338,10 @@ def test_what_is_not_committed_counts_in_a_range_without_a_head(
 
 @pytest.mark.parametrize("text", ["[nope]", "[nope...HEAD]", "[HEAD..nope]", "...[nope]"])
 def test_an_unknown_revision_is_named(shop: Repository, text: str) -> None:
-    with pytest.raises(BaoError, match="nope"):
+    with pytest.raises(GitError) as caught:
         shop.select(text)
+    assert str(caught.value).startswith(f"filter '{text}': git does not know ")
+    assert "'nope'" in str(caught.value)
 
 
 # --- affected --------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Workspace:
         self.root = base / "root"
         self.state = base / "state"
         self.programs = base / "programs"
+        self.path = str(self.programs)
         for directory in (self.root, self.programs):
             directory.mkdir(parents=True)
         self.write("package.json", '{"packageManager": "npm@10.0.0"}')
@@ -66,7 +67,7 @@ class Workspace:
         context = Context(
             root=str(self.root),
             state_dir=str(self.state),
-            environ={"PATH": str(self.programs)},
+            environ={"PATH": self.path},
             cancelled=Event(),
             emit=lambda _: None,
         )
@@ -149,6 +150,21 @@ def test_what_chooses_a_node_is_asked_every_time(workspace: Workspace, rememberi
     assert workspace.parts()["node"] == "v20.1.0"
     chosen.write_text("v22.0.0\n")
     assert workspace.parts()["node"] == "v22.0.0"
+
+
+def test_a_version_managers_stand_in_is_asked_when_it_may_choose_otherwise(
+    workspace: Workspace, remembering: None
+) -> None:
+    workspace.script("node", "echo v20.1.0", workspace.programs / "shims")
+    workspace.path = str(workspace.programs / "shims")
+    assert workspace.parts()["node"] == workspace.parts()["node"] == "v20.1.0"
+    assert workspace.asked == ["node"]
+    workspace.write(".tool-versions", "nodejs 20.1.0\n")
+    assert workspace.parts()["node"] == workspace.parts()["node"] == "v20.1.0"
+    assert workspace.asked == ["node"] * 2
+    (workspace.programs / "installs").mkdir()
+    workspace.parts()
+    assert workspace.asked == ["node"] * 3
 
 
 def test_a_node_that_does_not_answer_is_an_error(workspace: Workspace) -> None:
@@ -238,6 +254,11 @@ def test_what_is_linked_instead_of_installed_counts(workspace: Workspace) -> Non
     workspace.lock(x="1.0.0")
     linked = {"packages": {"node_modules/x": {"link": True, "resolved": "packages/x"}}}
     workspace.write("node_modules/.package-lock.json", json.dumps(linked))
+    assert workspace.parts()["installed:node_modules/x"] == "link packages/x"
+    workspace.write("package-lock.json", json.dumps({"lockfileVersion": 3, **linked}))
+    assert set(workspace.parts()) == PLAIN
+    linked["packages"]["node_modules/x"]["resolved"] = "packages/y"
+    workspace.write("package-lock.json", json.dumps({"lockfileVersion": 3, **linked}))
     assert workspace.parts()["installed:node_modules/x"] == "link packages/x"
 
 

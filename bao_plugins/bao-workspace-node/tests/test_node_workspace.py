@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -41,8 +41,9 @@ def test_a_directory_without_a_manifest_is_no_workspace(load: Load) -> None:
 
 
 def test_a_manifest_alone_is_a_workspace_of_one_package(load: Load) -> None:
-    found = load({"package.json": manifest("solo"), "packages/a/package.json": manifest("a")})
+    found = load({"package.json": "{}", "packages/a/package.json": manifest("a")})
     assert found.paths == {ROOT: ""}
+    assert found.packages[ROOT].environment == {}
 
 
 def test_the_root_is_called_by_no_name_of_its_own(load: Load) -> None:
@@ -238,6 +239,7 @@ def test_a_package_that_depends_on_itself_has_that_edge(load: Load) -> None:
         ("1.2.3", "file:../b", True),
         ("1.2.3", "file:../b/", True),
         ("1.2.3", "link:./../b", True),
+        ("1.2.3", "file:../b/dist", True),
         ("1.2.3", "file:../../../b", False),
         ("1.2.3", "workspace:^9", True),
         ("1.2.3", "workspace:", True),
@@ -266,6 +268,63 @@ def test_catalogs_of_bun_are_looked_up(load: Load) -> None:
     for specification, found in (("catalog:", {"b": "runtime"}), ("catalog:old", {})):
         own = manifest("a", dependencies={"b": specification})
         assert load({**files, "packages/a/package.json": own}).edges("a") == found
+
+
+def pnpm_edges(load: Load, settings: str, specification: str, **files: str) -> Any:
+    """The edges of a package `a` beside a package `b`, with pnpm of an unknown version."""
+    return load(
+        {
+            "package.json": "{}",
+            "pnpm-workspace.yaml": f"packages: [packages/*]\n{settings}",
+            "packages/a/package.json": manifest("a", dependencies={"b": specification}),
+            "packages/b/package.json": manifest("b"),
+            **files,
+        }
+    ).edges("a")
+
+
+def test_the_lock_file_tells_whether_pnpm_links_where_nothing_else_does(load: Load) -> None:
+    for version, internal in (("'9.0'", False), ("'6.0'", True), ("5.4", True)):
+        lock = {"pnpm-lock.yaml": f"lockfileVersion: {version}\n"}
+        assert bool(pnpm_edges(load, "", "^1.0.0", **lock)) is internal
+    assert pnpm_edges(load, "", "^1.0.0") == {}
+
+
+def test_what_the_workspace_file_of_pnpm_says_of_linking_holds(load: Load) -> None:
+    lock = {"pnpm-lock.yaml": "lockfileVersion: '6.0'\n"}
+    assert pnpm_edges(load, "linkWorkspacePackages: false\n", "^1.0.0", **lock) == {}
+    assert pnpm_edges(load, "linkWorkspacePackages: deep\n", "^1.0.0") == {"b": "runtime"}
+
+
+def test_the_default_catalog_may_stand_under_its_name(load: Load) -> None:
+    for catalog in ("catalog:\n  b: workspace:*\n", "catalogs:\n  default:\n    b: workspace:*\n"):
+        for specification in ("catalog:", "catalog:default"):
+            assert pnpm_edges(load, catalog, specification) == {"b": "runtime"}
+
+
+def test_values_that_are_no_text_are_taken_for_remarks(load: Load) -> None:
+    assert edges(load, dependencies={"b": "*", "//": ["why"], "c": {"x": 1}}) == {"b": "runtime"}
+
+
+def test_node_modules_is_neither_a_package_nor_looked_into(load: Load, tmp_path: Path) -> None:
+    from bao_workspace_node.provider import NodeWorkspace
+
+    from bao_core.trees import WorktreeTree
+
+    class CountingTree(WorktreeTree):
+        listed: ClassVar[list[str]] = []
+
+        def entries(self, directory: str) -> Mapping[str, bool]:
+            self.listed.append(directory)
+            return super().entries(directory)
+
+    for place in ("packages/node_modules", "packages/node_modules/x", "packages/a"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "package.json").write_text(manifest(place.replace("/", "-")))
+    (tmp_path / "package.json").write_text(root("packages/*", "packages/**"))
+    part = NodeWorkspace().load(CountingTree(str(tmp_path), None))
+    assert {package.name for package in part.packages} == {ROOT, "packages-a"}
+    assert sorted(CountingTree.listed) == ["packages", "packages/a"]
 
 
 def test_a_workspace_specification_without_a_package_is_a_note_with_near_misses(

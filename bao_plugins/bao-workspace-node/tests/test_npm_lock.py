@@ -108,6 +108,16 @@ def test_cycles_of_external_packages_are_followed_to_their_end(load: Load) -> No
     assert found.external("a") == ["p@1.0.0", "q@1.0.0", "r@1.0.0", "z@1.0.0"]
 
 
+def test_a_folder_of_the_repository_that_is_no_package_is_entered(load: Load) -> None:
+    places = {
+        **PLACES,
+        "node_modules/v": link("vendor/v"),
+        "vendor/v": {"version": "3.0.0", "dependencies": {"z": "*"}},
+    }
+    found = workspace(load, places, dependencies={"v": "file:../../vendor/v"})
+    assert found.external("a") == ["vendor/v@3.0.0", "z@1.0.0"]
+
+
 def test_an_alias_counts_by_its_real_name(load: Load) -> None:
     places = {**PLACES, "node_modules/alias": place("4.0.0", name="real")}
     assert workspace(load, places, dependencies={"alias": "npm:real@4"}).external("a") == [
@@ -144,6 +154,8 @@ def test_a_change_far_from_a_package_leaves_its_digest(load: Load) -> None:
 def test_what_is_not_locked_yet_stands_as_written(load: Load) -> None:
     found = workspace(load, dependencies={"new": "^2", "z": "1"}, peerDependencies={"gone": "*"})
     assert found.external("a") == ["new@^2", "z@1.0.0"]
+    other = workspace(load, dependencies={"new": "^3", "z": "1"}, peerDependencies={"gone": "*"})
+    assert other.digest("a") != found.digest("a")
 
 
 def test_a_shrinkwrap_comes_before_the_lock_file(load: Load) -> None:
@@ -162,8 +174,12 @@ def test_a_shrinkwrap_comes_before_the_lock_file(load: Load) -> None:
 
 
 def test_without_a_lock_file_the_requirements_stand_as_written(load: Load) -> None:
-    found = load({"package.json": '{"dependencies": {"z": "^1"}, "devDependencies": {"q": "2"}}'})
-    assert found.external("//") == ["q@2", "z@^1"]
+    files = {
+        "package.json": '{"workspaces": ["*"], "dependencies": {"z": "^1", "a": "*"}, '
+        '"devDependencies": {"q": "2"}, "optionalDependencies": {"o": "3"}}',
+        "a/package.json": '{"name": "a"}',
+    }
+    assert load(files).external("//") == ["o@3", "q@2", "z@^1"]
 
 
 @pytest.mark.parametrize(
@@ -209,9 +225,10 @@ def test_any_change_of_a_lock_file_that_is_read_as_one_counts_for_every_package(
     assert before.part.lock_broken == ""
 
 
-def test_an_old_lock_file_of_npm_is_read_as_one(load: Load) -> None:
-    before = workspace(load, '{"lockfileVersion": 1, "dependencies": {}}')
-    after = workspace(load, '{"lockfileVersion": 1, "dependencies": {"x": {}}}')
+@pytest.mark.parametrize("version", [1, 4])
+def test_another_format_of_npm_is_read_as_one(load: Load, version: int) -> None:
+    before = workspace(load, f'{{"lockfileVersion": {version}, "packages": {{}}}}')
+    after = workspace(load, f'{{"lockfileVersion": {version}, "packages": {{"x": {{}}}}}}')
     assert before.external("b") != after.external("b")
     assert before.part.lock_broken == ""
 

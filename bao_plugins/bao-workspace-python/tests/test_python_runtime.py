@@ -241,6 +241,32 @@ def test_a_script_that_chooses_an_interpreter_is_asked_every_time(
     assert workspace.parts("a") != before
 
 
+def test_a_version_managers_stand_in_is_asked_when_it_may_choose_otherwise(
+    workspace: Workspace, started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    shim = workspace.programs / "shims/python3"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {os.path.realpath(sys.executable)} "$@"\n')
+    shim.chmod(0o755)
+    workspace.environ = {"PATH": str(shim.parent)}
+
+    def asked() -> int:
+        before = len(started)
+        assert sys.implementation.name in workspace.parts("a")["a"]["interpreter"]
+        return sum(command[0] == str(shim) for command in started[before:])
+
+    assert (asked(), asked()) == (1, 0)
+    (workspace.root / ".python-version").write_text("3.13\n")
+    assert (asked(), asked()) == (1, 0)
+    (workspace.root.parent / ".tool-versions").write_text("python 3.13\n")
+    assert (asked(), asked()) == (1, 0)
+    workspace.environ["PYENV_VERSION"] = "3.12"
+    assert (asked(), asked()) == (1, 0)
+    (workspace.programs / "versions").mkdir()
+    assert (asked(), asked()) == (1, 0)
+
+
 def test_an_interpreter_that_does_not_answer_is_an_error(workspace: Workspace) -> None:
     script = workspace.programs / "python3"
     script.write_text("#!/bin/sh\nexit 3\n")

@@ -184,7 +184,7 @@ class LocalCache(CacheBackend):
         """Hand blobs to a sink: small ones as bytes, others as files to be cloned."""
         del result
         for digest in digests:
-            if (data := self._results.inner(digest)) is not None:
+            if is_own_digest(digest) and (data := self._results.inner(digest)) is not None:
                 sink.write(digest, BytesIO(data))
             else:
                 self._blobs.hand_over(digest, sink)

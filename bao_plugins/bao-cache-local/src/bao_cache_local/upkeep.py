@@ -56,6 +56,8 @@ class Upkeep:
 
     def note(self, size: int) -> None:
         """So many bytes were stored. The first time, begin what the end of the run may need."""
+        if not size:
+            return
         with self._lock:
             self._added += size
             first, self._noted = not self._noted, True

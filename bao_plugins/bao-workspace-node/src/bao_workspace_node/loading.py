@@ -136,14 +136,9 @@ class _Closures:
 
     def of(self, manifest: Manifest, internal: set[str]) -> tuple[tuple[str, ...], str]:
         """`name@version` of a package's closure, and a digest over all that concerns it."""
-        required = {
-            f"{name}@{specification}": name
-            for name, specification, must in manifest.requirements()
-            if must and name not in internal
-        }
         if self._lock is None:
-            written = {*required, *([self._whole] if self._whole else [])}
-            labels = tuple(sorted(written))
+            written = {f"{name}@{s}" for _, name, s in manifest.edges() if name not in internal}
+            labels = tuple(sorted(written | ({self._whole} if self._whole else set())))
             return labels, hash_text(*labels)
         names = dict.fromkeys(name for name, _, _ in manifest.requirements())
         mask, unknown = self._lock.closure(manifest.directory, names)
@@ -153,7 +148,11 @@ class _Closures:
             known = self._known[mask] = self._lock.labels(mask), self._lock.digest(mask)
         labels, digest = known
         # What the lock file does not know yet is there as it is written.
-        unlocked = sorted(text for text, name in required.items() if name in unknown)
+        unlocked = sorted(
+            f"{name}@{specification}"
+            for name, specification, must in manifest.requirements()
+            if must and name in unknown and name not in internal
+        )
         if unlocked:
             labels = tuple(sorted({*labels, *unlocked}))
         return labels, hash_text(digest, *unlocked)

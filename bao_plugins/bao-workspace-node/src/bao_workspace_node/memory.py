@@ -9,11 +9,23 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 Value = TypeVar("Value")
 
 TOO_FRESH = 2_000_000_000
 """Nanoseconds. A file that changed later than this before it was read may change once more without
 showing it, on file systems that count time coarsely."""
+
+
+_VARIABLES = ("ASDF_", "MISE_", "NODENV_", "PYENV_")
+_VERSION_FILES = (
+    *(".python-version", ".node-version", ".tool-versions"),
+    *("mise.toml", ".mise.toml", "mise.local.toml", "config.toml"),
+)
+_INSTALLED = ("version", "versions", "installs", "installs/python", "installs/node")
 
 
 class _Entry(Struct, frozen=True):
@@ -91,3 +103,43 @@ def witness_of(*paths: str) -> str | None:
             f"{found.st_mtime_ns}:{found.st_ctime_ns}"
         )
     return " ".join(seen)
+
+
+def choice_witness(program: str, directory: str, environ: Mapping[str, str]) -> str | None:
+    """Text that differs when a version manager's stand-in may choose another program.
+
+    Such a stand-in lies in a directory called `shims` and chooses by variables, by version files
+    from the working directory upwards and at home, and by what is installed beside it.
+
+    Args:
+        program: The stand-in.
+        directory: Where it is started.
+        environ: The variables that it sees.
+
+    Returns:
+        None for any other program: what that chooses by is not to be seen from here.
+    """
+    shims = os.path.dirname(program)
+    if os.path.basename(shims) != "shims" or (own := witness_of(program)) is None:
+        return None
+    manager = os.path.dirname(shims)
+    places = [os.path.join(manager, name) for name in _INSTALLED]
+    home = environ.get("HOME", "")
+    for above in (*_upwards(directory), home, os.path.join(home, ".config", "mise")):
+        places.extend(os.path.join(above, name) for name in _VERSION_FILES)
+    seen = [own, *(f"{n}={v}" for n, v in sorted(environ.items()) if n.startswith(_VARIABLES))]
+    for place in places:
+        if os.path.exists(place):
+            if (witness := witness_of(place)) is None:
+                return None
+            seen.append(f"{place} {witness}")
+    return "\n".join(seen)
+
+
+def _upwards(directory: str) -> Iterator[str]:
+    while True:
+        yield directory
+        above = os.path.dirname(directory)
+        if above == directory:
+            return
+        directory = above

@@ -109,8 +109,6 @@ class NpmLock:
         """Where Node finds a package, looking from a place: in the nearest folder upwards."""
         parts = place.split("/") if place else []
         for end in range(len(parts), -1, -1):
-            if end and parts[end - 1] == FOLDER:
-                continue
             candidate = "/".join([*parts[:end], FOLDER, name])
             found = self._packages.get(candidate)
             if found is not None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from bao_core.errors import InputError
-from bao_workspace_node.memory import Memory, witness_of
+from bao_workspace_node.memory import Memory, choice_witness, witness_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,13 +74,16 @@ class Programs:
 
     def _asked(self, name: str, program: str) -> str:
         resolved = os.path.realpath(program)
-        # A version manager's stand-in chooses by things that are not to be seen from here.
-        stands_in = not os.path.basename(resolved).startswith(name) or _is_script(resolved)
-        witness = None if stands_in else witness_of(resolved)
-        known = self._memory.recall(f"version {resolved}", witness, str)
+        if os.path.basename(resolved).startswith(name) and not _is_script(resolved):
+            witness = witness_of(resolved)
+        else:
+            # Something that stands in for the program: a version manager's chooses by things that
+            # can be watched, any other by things that are not to be seen from here.
+            witness = choice_witness(program, self._root, self._environ)
+        known = self._memory.recall(f"version {program}", witness, str)
         if known is None:
             known = self._ask(program)
-            self._memory.remember(f"version {resolved}", witness, known)
+            self._memory.remember(f"version {program}", witness, known)
         return known
 
     def _ask(self, program: str) -> str:

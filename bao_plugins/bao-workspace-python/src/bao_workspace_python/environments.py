@@ -7,7 +7,7 @@ import os
 from msgspec import Struct
 
 from bao_core.errors import InputError
-from bao_workspace_python.memory import Memory, witness_of
+from bao_workspace_python.memory import Memory, choice_witness, witness_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ print(sys.implementation.cache_tag)
 print(next(iter(_imp.extension_suffixes()), ""))
 print("\\0".join(site.getsitepackages()))
 """
+_WHICH = "import sys; print(sys.executable)"
 _PATIENCE = 60
 """Seconds that an interpreter may take to answer; a cold disk is slow."""
 
@@ -113,8 +114,53 @@ class Environments:
         program = os.path.realpath(environment.program)
         known = self._interpreters.get(program)
         if known is None:
-            known = self._interpreters[program] = self._asked(environment.program, program)
+            known = self._interpreters[program] = self._identified(program)
         return known
+
+    def _identified(self, program: str) -> Interpreter:
+        if not _is_script(program):
+            return self._remembered(program)
+        # A script chooses an interpreter: a version manager's by things that can be watched, any
+        # other by things that are not to be seen from here.
+        witness = choice_witness(program, self._root, self._environ)
+        if witness is None:
+            return self._ask(program)
+        chosen = self._memory.recall(f"chosen by {program}", witness, str)
+        if chosen is None:
+            chosen = os.path.realpath(self._run(program, _WHICH).strip())
+            self._memory.remember(f"chosen by {program}", witness, chosen)
+        return self._remembered(chosen)
+
+    def _remembered(self, program: str) -> Interpreter:
+        witness = witness_of(program)
+        known = self._memory.recall(f"interpreter {program}", witness, Interpreter)
+        if known is None:
+            known = self._ask(program)
+            self._memory.remember(f"interpreter {program}", witness, known)
+        return known
+
+    def _ask(self, program: str) -> Interpreter:
+        *identity, sites = self._run(program, _QUESTION).removesuffix("\n").split("\n")
+        return Interpreter(" ".join(identity), tuple(filter(None, sites.split("\0"))))
+
+    def _run(self, program: str, question: str) -> str:
+        import subprocess
+
+        variables = {n: v for n, v in self._environ.items() if not n.startswith("PYTHON")}
+        try:
+            return subprocess.run(  # noqa: S603 - the user's own interpreter
+                [program, "-I", "-c", question],
+                cwd=self._root,
+                env=variables,
+                capture_output=True,
+                timeout=_PATIENCE,
+                check=True,
+            ).stdout.decode("utf-8", "surrogateescape")
+        except (OSError, subprocess.SubprocessError) as error:
+            raise InputError(
+                f"the interpreter '{program}' cannot be asked for its version: {error}",
+                hint="repair the environment, or make it anew",
+            ) from None
 
     def _shared(self) -> Environment:
         if self._default is None:
@@ -132,36 +178,6 @@ class Environments:
                 None if settings is None else Environment(prefix, settings, _program_of(prefix))
             )
         return self._known[prefix]
-
-    def _asked(self, program: str, resolved: str) -> Interpreter:
-        # A script chooses an interpreter by things that are not to be seen from here.
-        witness = None if _is_script(resolved) else witness_of(resolved)
-        known = self._memory.recall(f"interpreter {resolved}", witness, Interpreter)
-        if known is None:
-            known = self._ask(program if witness is None else resolved)
-            self._memory.remember(f"interpreter {resolved}", witness, known)
-        return known
-
-    def _ask(self, program: str) -> Interpreter:
-        import subprocess
-
-        variables = {n: v for n, v in self._environ.items() if not n.startswith("PYTHON")}
-        try:
-            answer = subprocess.run(  # noqa: S603 - the user's own interpreter
-                [program, "-I", "-c", _QUESTION],
-                cwd=self._root,
-                env=variables,
-                capture_output=True,
-                timeout=_PATIENCE,
-                check=True,
-            ).stdout.decode("utf-8", "surrogateescape")
-        except (OSError, subprocess.SubprocessError) as error:
-            raise InputError(
-                f"the interpreter '{program}' cannot be asked for its version: {error}",
-                hint="repair the environment, or make it anew",
-            ) from None
-        *identity, sites = answer.removesuffix("\n").split("\n")
-        return Interpreter(" ".join(identity), tuple(filter(None, sites.split("\0"))))
 
 
 def _read_settings(path: str) -> dict[str, str] | None:

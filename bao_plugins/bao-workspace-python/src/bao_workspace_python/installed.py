@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bao_core.digests import hash_text
-from bao_workspace_python.manifest import normalise
+from bao_workspace_python.names import normalise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from bao_core.errors import WorkspaceError
+from bao_workspace_python.names import normalise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 _EXTRAS = re.compile(r"\s*\[([^\]]*)\]")
-_SEPARATORS = re.compile(r"[-_.]+")
 
 
 class Source(Struct, frozen=True):
@@ -213,11 +213,6 @@ def read_manifest(path: str, data: bytes) -> Manifest:
             line=_line_of_key(text, place.rstrip("`")),
         ) from None
     return Manifest(path, path.rpartition("/")[0], text, content)
-
-
-def normalise(name: str) -> str:
-    """A package's name as package indexes compare it: lower case, runs of `-_.` as one `-`."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 def toml_mistake(text: str, error: tomllib.TOMLDecodeError) -> tuple[int, str]:
