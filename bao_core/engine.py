@@ -113,7 +113,7 @@ class Engine:
                 self._place()
             if not self._running and len(self._finished) < len(self._graph.tasks):
                 raise GraphError(
-                    f"scheduler '{self._machinery.scheduler.name}' starts no task, though some could",
+        X
                     hint="choose another with `scheduler` in bao.toml",
                 )
             if self._running:

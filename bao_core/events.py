@@ -104,6 +104,12 @@ class WarningRaised(Struct, frozen=True, tag=True):
     id: TaskId | None = None
 
 
+class NoteAdded(Struct, frozen=True, tag=True):
+    """Something that explains what bao does, and is no reason to worry."""
+
+    message: str
+
+
 class RunFinished(Struct, frozen=True, tag=True):
     """The run came to its end.
 
@@ -134,6 +140,7 @@ Event = (
     | TaskWaited
     | TaskFinished
     | WarningRaised
+    | NoteAdded
     | RunFinished
     | PluginEvent
 )

@@ -99,20 +99,31 @@ def deepen(root: str, rev: str, environ: Mapping[str, str]) -> bool:
     if _comparable(root, rev, environ):
         return True
     remote, wanted = _wanted(root, rev, environ)
+    if wanted is None:
+        return False
     shallow = is_shallow(root, environ)
     if wanted and resolve_commit(root, rev, environ) is None:
         # Not less than what is here: a shorter fetch would cut off history that is there.
         depth = (f"--depth={_local_depth(root, environ) + _STEPS[0]}",) if shallow else ()
-        run_git(root, (*_FETCH, *depth, remote, *wanted), environ)
-    if shallow:
-        for step in _STEPS:
-            if _comparable(root, rev, environ):
-                return True
-            refs = (*wanted, *_boundaries(root, environ))
-            run_git(root, (*_FETCH, f"--deepen={step}", remote, *refs), environ)
-        if not _comparable(root, rev, environ):
-            run_git(root, (*_FETCH, "--unshallow", remote, *wanted), environ)
+        if not _fetch(root, environ, *depth, remote, *wanted):
+            # A server may refuse to give a commit by its id; it may still be an ancestor.
+            wanted = ()
+    if not shallow:
+        return _comparable(root, rev, environ)
+    for step in _STEPS:
+        if _comparable(root, rev, environ):
+            return True
+        more = (f"--deepen={step}", remote, *wanted)
+        ends = _boundaries(root, environ)
+        if not _fetch(root, environ, *more, *ends) and not _fetch(root, environ, *more):
+            break
+    if not _comparable(root, rev, environ):
+        _fetch(root, environ, "--unshallow", remote, *wanted)
     return _comparable(root, rev, environ)
+
+
+def _fetch(root: str, environ: Mapping[str, str], *arguments: str) -> bool:
+    return run_git(root, (*_FETCH, *arguments), environ).code == 0
 
 
 def _comparable(root: str, rev: str, environ: Mapping[str, str]) -> bool:
@@ -123,8 +134,8 @@ def _comparable(root: str, rev: str, environ: Mapping[str, str]) -> bool:
     return merge_base(root, commit, "HEAD", environ) is not None or not is_shallow(root, environ)
 
 
-def _wanted(root: str, rev: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The remote to ask for a revision, and the refspecs to ask for."""
+def _wanted(root: str, rev: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...] | None]:
+    """The remote to ask for a revision, and the refspecs to ask for; None where it has none."""
     name = re.split(r"[~^:]|@\{", rev, maxsplit=1)[0]
     name = name.removeprefix("refs/").removeprefix("remotes/")
     remote = main_remote(root, environ)
@@ -140,7 +151,7 @@ def _wanted(root: str, rev: str, environ: Mapping[str, str]) -> tuple[str, tuple
         return remote, (f"+{refs[0]}:refs/remotes/{remote}/{name}",)
     if refs[1] in offered:
         return remote, (f"+{refs[1]}:{refs[1]}",)
-    return remote, (name,) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name) else ()
+    return remote, (name,) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name) else None
 
 
 def _boundaries(root: str, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ KEPT_PREFIXES = (
 NO_REPOSITORY = ("not a git repository", "must be run in a work tree", "not a gitdir")
 """What git says where there is nothing that it could list."""
 
+_COMPLAINTS = ("error: ", "fatal: ")
+
 
 class Finished:
     """A git command that has ended: its exit code, its output, and its last complaint."""
@@ -76,8 +78,8 @@ class Finished:
                 hint=f"if you trust it: git config --global --add safe.directory {self.root}",
             )
         said = [line.strip() for line in self.complaint.splitlines() if line.strip()]
-        fatal = [line for line in said if line.startswith(("fatal:", "error:"))]
-        reason = (fatal or said or [f"exit code {self.code}"])[0]
+        reasons = [line.partition(": ")[2] for line in said if line.startswith(_COMPLAINTS)]
+        reason = "; ".join((reasons or said or [f"exit code {self.code}"])[:2])
         return GitError(f"git {self.arguments[0]} failed: {reason}", where=self.root)
 
     def text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from bao_core.errors import BaoError
 from bao_core.git import find_toplevel
 
 TYPE_CHECKING = False
@@ -42,6 +43,25 @@ def find_root(
         if any(os.path.isfile(os.path.join(candidate, name)) for name in manifests):
             return candidate
     return None
+
+
+def disabled_above(directory: str) -> set[str]:
+    """Plugins that a configuration in a directory or above it disables.
+
+    Asked before any plugin is imported that is not known yet, and so before the root is known. A
+    configuration that is wrong disables nothing here; it is reported when it is read for good.
+    """
+    from bao_core.config import load_root_config
+    from bao_core.worktree import WorktreeTree
+
+    disabled: set[str] = set()
+    for place in _upwards(directory):
+        try:
+            config = load_root_config(WorktreeTree(place, None))
+        except BaoError:
+            continue
+        disabled.update(config.plugins.disable)
+    return disabled
 
 
 def _upwards(directory: str) -> Iterator[str]:

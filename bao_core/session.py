@@ -13,11 +13,11 @@ from msgspec import Struct
 from bao_core import __version__, worktree
 from bao_core.digests import hash_text
 from bao_core.errors import BaoError, CacheError, PluginError, UsageError, WorkspaceError
-from bao_core.events import EventBus
+from bao_core.events import EventBus, NoteAdded
 from bao_core.graph import PackageGraph, build_task_graph
 from bao_core.interfaces.component import Context
 from bao_core.plugins import PluginHost
-from bao_core.root import find_root
+from bao_core.root import disabled_above, find_root
 from bao_core.state import WorkspaceState, boot_id, cache_root, workspace_state_dir
 from bao_core.tiers import CacheTiers, Tier
 from bao_core.workspace import WorkspaceSource, load_workspace
@@ -130,7 +130,12 @@ class Session:
         here = os.path.realpath(directory or ".")
         if not os.path.isdir(here):
             raise UsageError(f"there is no directory '{directory}'")
-        host = PluginHost.load(state_dir=cache_root(environ), environ=environ, warn=bus.warn)
+        host = PluginHost.load(
+            state_dir=cache_root(environ),
+            environ=environ,
+            also_disabled=lambda: disabled_above(here),
+            warn=bus.warn,
+        )
         root = find_root(here, host.markers(), host.manifests())
         if root is None:
             raise WorkspaceError(
@@ -196,8 +201,7 @@ class Session:
 
     @cached_property
     def _source(self) -> WorkspaceSource:
-        plugins = [f"{p.name} {p.version} {p.status}" for p in self.host.plugins() if p.module]
-        identity = hash_text(__version__, sys.version, self.root, *plugins)
+        identity = hash_text(__version__, sys.version, self.root, self.host.identity())
         return WorkspaceSource(self.state_dir, identity)
 
     def _apply(self, config: RootConfig) -> None:
@@ -320,7 +324,9 @@ class Session:
             return self.plan(options.tasks, options.arguments, self._implied_packages())
         selection = self.select(selecting)
         for note in selection.notes:
-            self.bus.warn(note)
+            self.bus.emit(NoteAdded(note))
+        if selecting.affected and not selection.packages:
+            self.bus.emit(NoteAdded("nothing is affected, and nothing is run"))
         return self.plan(
             options.tasks, options.arguments, list(selection.names()), selection.allows
         )

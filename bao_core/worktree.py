@@ -138,8 +138,6 @@ class PendingFiles:
                     self._list_nested(inner, f"{root}/{directory}")
                     both = (listed.index_id, inner.index_id)
                     listed.index_id = " ".join(both) if all(both) else ""
-                if inner.algorithm != listed.algorithm:
-                    inner.states = bytearray([UNKNOWN]) * len(inner.paths)
                 listed.extend(inner, directory)
 
 

@@ -15,6 +15,7 @@ from bao_core.builtins import report_text as text
 from bao_core.builtins.output_stream import OutputStream
 from bao_core.builtins.report_text import one_line
 from bao_core.events import (
+    NoteAdded,
     RunFinished,
     RunStarted,
     TaskFinished,
@@ -116,6 +117,7 @@ class Reporter(EventSink):
             TaskWaited: self._task_waited,
             TaskFinished: self._task_finished,
             WarningRaised: self._warning_raised,
+            NoteAdded: self._note_added,
             RunFinished: self._run_finished,
         }
 
@@ -214,6 +216,9 @@ class Reporter(EventSink):
         if message not in self._warned:
             self._warned.add(message)
             self._complain(message)
+
+    def _note_added(self, event: NoteAdded) -> None:
+        self._write_error("", event.message, DIM)
 
     def _run_finished(self, event: RunFinished) -> None:
         for line in text.summary(self._tally, event):

@@ -35,11 +35,11 @@ while read -r pid; do
 done <&3
 
 # Each group in one moment first: no shell shall outlive the command that it waits for.
-for pid in $found; do kill -TERM -- "-$pid"; done
+for pid in $found; do kill -TERM "-$pid"; done
 
 if [ ! -r /proc/self/stat ]; then
   sleep 0.5
-  for pid in $found; do kill -KILL -- "-$pid"; done
+  for pid in $found; do kill -KILL "-$pid"; done
   exit
 fi
 

@@ -7,7 +7,6 @@ from typing import cast
 
 from bao_core.cli.opening import opened, selecting
 from bao_core.errors import UsageError
-from bao_core.model import ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,9 +110,8 @@ def _reporter(session: Session, invocation: Invocation) -> Reporter:
 
 def _configured_output_logs(session: Session) -> dict[TaskId, OutputLogs]:
     """Whose output the definitions of tasks want shown, where they say so."""
-    root = session.workspace.root_package
     return {
-        cast("TaskId", f"{ROOT if package == root else package}#{task}"): cast(
+        cast("TaskId", f"{package}#{task}"): cast(
             "OutputLogs", definition.output_logs
         )
         for package, definitions in session.definitions.items()

@@ -110,9 +110,11 @@ class Terminal:
         self.note("\n".join([f"{self._error_style('error:', RED)} {shown(lines[0])}", *lines[1:]]))
 
     def handle(self, event: Event) -> None:
-        """Show a warning; every other event is for reporters."""
-        from bao_core.events import WarningRaised
+        """Show a warning or a note; every other event is for reporters."""
+        from bao_core.events import NoteAdded, WarningRaised
 
+        if isinstance(event, NoteAdded):
+            self.note(shown(event.message))
         if not isinstance(event, WarningRaised):
             return
         message = event.message if event.id is None else f"{event.id}: {event.message}"

@@ -466,6 +466,17 @@ def test_settings_that_make_git_overlook_changes_have_no_effect(tmp_path: Path) 
     assert repo.identities()["a"] != before
 
 
+def test_an_edit_of_an_untracked_file_that_keeps_size_and_mtime_counts(tmp_path: Path) -> None:
+    repo = Repository(tmp_path / "repo")
+    repo.write("a", "one\n")
+    os.utime(repo.root / "a", (1e9, 1e9))
+    wait_for_another_second(repo.root / "a")
+    before = repo.identities()["a"]
+    repo.write("a", "two\n")
+    os.utime(repo.root / "a", (1e9, 1e9))
+    assert repo.identities()["a"] != before
+
+
 def wait_for_another_second(path: Path) -> None:
     """Let the clock of file times go on: it is whole seconds that git compares."""
     while time.time() < os.stat(path).st_ctime_ns // 10**9 + 1.1:
@@ -775,6 +786,24 @@ def test_nothing_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     read = hashing(monkeypatch)
     assert repo.identities() == first
     assert read == []
+
+
+def test_while_the_index_stays_nothing_clean_is_even_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_time(monkeypatch)
+    repo = Repository(tmp_path / "repo")
+    for number in range(4):
+        repo.write(f"a{number}", f"{number}\n")
+    repo.commit()
+    first = repo.identities()
+    repo.write("a0", "edited\n")
+    looked_at: list[str] = []
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: looked_at.append(str(path)) or lstat(path))
+    files = repo.files()
+    assert {os.path.basename(path) for path in looked_at if "/a" in path} == {"a0"}
+    assert files.identities(1, 4) == [first[f"a{number}"] for number in range(1, 4)]
 
 
 def test_after_a_change_of_the_index_only_what_changed_is_read(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bao_core import git
 from bao_core.errors import GitError
 from bao_core.git_process import find_git, find_toplevel, git_environment, run_git
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Repository:
@@ -52,7 +55,7 @@ class Repository:
         if path:
             self.write(path, content or path)
         self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", path)
+        self.git("commit", "-q", "--allow-empty", "-m", path or "x")
         return self.git("rev-parse", "HEAD")
 
     def changes(
@@ -170,7 +173,9 @@ def test_a_broken_index_is_an_error_with_the_words_of_git(repo: Repository) -> N
     repo.write(".git/index", "no index at all, whatever one thinks of it")
     listing = git.GitListing.start(str(repo.root), repo.environ)
     assert listing is not None
-    with pytest.raises(GitError, match="git ls-files failed: .*index file"):
+    with pytest.raises(
+        GitError, match=r"git ls-files failed: bad signature .*; index file corrupt"
+    ):
         listing.result()
 
 
@@ -607,7 +612,15 @@ def test_a_branch_missing_from_a_whole_clone_is_fetched(
     assert not git.is_shallow(str(clone.root), clone.environ)
 
 
-@pytest.mark.parametrize("base", ["origin/nothing", "nothing", "f" * 40, "HEAD~9999"])
+def test_for_a_base_that_the_remote_lacks_no_history_is_fetched(
+    upstream: Repository, tmp_path: Path
+) -> None:
+    clone = shallow_clone(upstream, tmp_path / "clone")
+    assert not git.deepen(str(clone.root), "origin/nothing", clone.environ)
+    assert clone.git("rev-list", "--count", "HEAD") == "1"
+
+
+@pytest.mark.parametrize("base", ["nothing", "f" * 40, "HEAD~9999"])
 def test_what_the_remote_does_not_have_cannot_be_fetched(
     upstream: Repository, tmp_path: Path, base: str
 ) -> None:

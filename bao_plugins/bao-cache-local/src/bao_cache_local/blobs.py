@@ -111,6 +111,8 @@ class BlobStore:
             return b""
         try:
             data = read_whole(self.path(digest))
+        except IsADirectoryError:
+            data = b""
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
@@ -129,6 +131,9 @@ class BlobStore:
 
         try:
             stream = open(self.path(digest), "rb")  # noqa: SIM115 - the caller closes it
+        except IsADirectoryError:
+            remove(self.path(digest))
+            return None
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
@@ -161,6 +166,9 @@ class BlobStore:
         except CacheError:
             remove(path)
             raise
+        except IsADirectoryError:
+            remove(path)
+            raise CacheError(f"blob {digest.hash[:12]} is a directory") from None
         except FileNotFoundError:
             if os.path.lexists(path):
                 raise
