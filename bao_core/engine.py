@@ -112,8 +112,9 @@ class Engine:
                 self._restore_some()
                 self._place()
             if not self._running and len(self._finished) < len(self._graph.tasks):
+                name = self._machinery.scheduler.name
                 raise GraphError(
-        X
+                    f"scheduler '{name}' starts no task, though some could be started",
                     hint="choose another with `scheduler` in bao.toml",
                 )
             if self._running:

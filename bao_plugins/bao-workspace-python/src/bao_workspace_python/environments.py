@@ -146,12 +146,11 @@ class Environments:
     def _run(self, program: str, question: str) -> str:
         import subprocess
 
-        variables = {n: v for n, v in self._environ.items() if not n.startswith("PYTHON")}
         try:
             return subprocess.run(  # noqa: S603 - the user's own interpreter
                 [program, "-I", "-c", question],
                 cwd=self._root,
-                env=variables,
+                env=dict(self._environ),
                 capture_output=True,
                 timeout=_PATIENCE,
                 check=True,
