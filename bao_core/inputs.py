@@ -111,7 +111,8 @@ class InputResolver:
         package = self._workspace.packages[task.package]
         dependencies: tuple[str, ...] = ()
         if rules.dependencies:
-            reached = self._packages.closure([package.name], up=False)
+            # Also through extras: a file that may be imported may change the result.
+            reached = self._packages.closure([package.name], up=False, extras=True)
             dependencies = tuple(sorted(reached - {package.name}))
         if rules.default and not rules.positive and not rules.negative:
             paths, identities = self._default_inputs(task, package)

@@ -17,32 +17,34 @@ class PackageGraph:
     """The packages of a workspace and the edges between them.
 
     An edge goes from a package to one it depends on. Edges that exist through an extra only are
-    left out unless they are asked for: they close cycles in workspaces that work well.
+    left out unless they are asked for, and so are those that exist through a dependency group only
+    and close a cycle: a project's development tools may well be built on the project.
 
     Attributes:
         workspace: Where the packages come from.
     """
 
-    __slots__ = ("_by_directory", "_dependencies", "_dependents", "workspace")
+    __slots__ = ("_by_directory", "_circular", "_dependencies", "_dependents", "workspace")
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._dependencies: tuple[dict[str, tuple[str, ...]], ...] = ({}, {})
         self._dependents: list[dict[str, tuple[str, ...]] | None] = [None, None]
         self._by_directory: dict[str, tuple[str, ...]] | None = None
+        self._circular = self._circular_group_edges()
 
     def dependencies(self, name: str, *, extras: bool = False) -> tuple[str, ...]:
         """The packages that one depends on directly, sorted."""
         known = self._dependencies[extras]
         found = known.get(name)
         if found is None:
-            packages = self.workspace.packages
-            names = {
-                edge.name
-                for edge in packages[name].dependencies
-                if (extras or edge.kind != "extra") and edge.name in packages
-            }
-            found = known[name] = tuple(sorted(names))
+            found = known[name] = tuple(
+                sorted(
+                    dependency
+                    for dependency, kinds in self._declared(name).items()
+                    if extras or (kinds != {"extra"} and (name, dependency) not in self._circular)
+                )
+            )
         return found
 
     def dependents(self, name: str, *, extras: bool = False) -> tuple[str, ...]:
@@ -95,6 +97,37 @@ class PackageGraph:
             found += directories.get(path[:end], ())
             end = path.rfind("/", 0, end)
         return (*found, *directories.get("", ()))
+
+    def _declared(self, name: str) -> dict[str, set[str]]:
+        """The packages that one depends on directly, each with the kinds of edges to it."""
+        packages = self.workspace.packages
+        declared: dict[str, set[str]] = {}
+        for edge in packages[name].dependencies:
+            if edge.name in packages:
+                declared.setdefault(edge.name, set()).add(edge.kind)
+        return declared
+
+    def _circular_group_edges(self) -> frozenset[tuple[str, str]]:
+        """Edges through nothing but dependency groups that lie on a cycle."""
+        optional = {"extra", "group"}
+        candidates = [
+            (name, dependency)
+            for name, package in self.workspace.packages.items()
+            if any(edge.kind == "group" for edge in package.dependencies)
+            for dependency, kinds in self._declared(name).items()
+            if "group" in kinds and kinds <= optional
+        ]
+        return frozenset(edge for edge in candidates if self._reaches(edge[1], edge[0]))
+
+    def _reaches(self, start: str, goal: str) -> bool:
+        seen = {start}
+        waiting = [start]
+        while waiting:
+            for dependency, kinds in self._declared(waiting.pop()).items():
+                if dependency not in seen and kinds != {"extra"}:
+                    seen.add(dependency)
+                    waiting.append(dependency)
+        return goal in seen
 
     def _edges(self) -> dict[str, tuple[str, ...]]:
         return {name: self.dependencies(name) for name in self.workspace.packages}

@@ -70,10 +70,14 @@ class WorktreeTree(FileTree):
             return stream.read() if S_ISREG(os.fstat(fd).st_mode) else None
 
     def entries(self, directory: str) -> Mapping[str, bool]:
-        """The names in a directory, each with whether it is a directory, links followed."""
+        """The names in a directory, each with whether it is a directory; a link is none."""
         try:
             with os.scandir(os.path.join(self.root, directory)) as entries:
-                return {entry.name: entry.is_dir() for entry in entries if entry.name != ".git"}
+                return {
+                    entry.name: entry.is_dir(follow_symlinks=False)
+                    for entry in entries
+                    if entry.name != ".git"
+                }
         except (OSError, ValueError):
             return {}
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from bao_core.interfaces.executor import Execution, ExecutionResult
 
 PATIENCE = 20.0
+# The promise, and more where the machine has more to do than it can.
+TWO_SECONDS = 2.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 # Ways to slip away; `{stay}` says that it is up and then lives on.
@@ -331,7 +333,7 @@ def test_two_seconds_after_bao_was_killed_nothing_is_left(start_bao, lifeline, f
     lifeline.wait_up(expected(family))
     watchdog = os.pidfd_open(bao.watchdog)
     bao.kill(signal.SIGKILL)
-    assert lifeline.is_empty(within=2.0)
+    assert lifeline.is_empty(within=TWO_SECONDS)
     assert bao.end() == -signal.SIGKILL
     assert select.select([watchdog], [], [], PATIENCE)[0], "the watchdog itself stays"
     os.close(watchdog)
@@ -346,7 +348,7 @@ def test_when_bao_was_killed_tasks_are_asked_to_stop_once_before_they_are_killed
     bao = start_bao(lifeline.command(f"setsid sh {tmp_path}/daemon & {family}"))
     lifeline.wait_up(2)
     bao.kill(signal.SIGKILL)
-    assert lifeline.is_empty(within=2.0)
+    assert lifeline.is_empty(within=TWO_SECONDS)
     asked = sorted((tmp_path / "report").read_text().splitlines())
     assert asked == ["asked /bin/sh", f"asked {tmp_path}/daemon"]
 
@@ -361,14 +363,14 @@ def test_killing_bao_leaves_everybody_else_alone(start_bao, tmp_path) -> None:
     others.wait_up(3)
     watchdog = os.pidfd_open(bao.watchdog)
     bao.kill(signal.SIGKILL)
-    assert mine.is_empty(within=2.0)
+    assert mine.is_empty(within=TWO_SECONDS)
     assert select.select([watchdog], [], [], PATIENCE)[0]
     assert bystander.poll() is None
     assert not others.is_empty(within=0.0)
     bystander.kill()
     bystander.wait()
     other.kill(signal.SIGKILL)
-    assert others.is_empty(within=2.0)
+    assert others.is_empty(within=TWO_SECONDS)
     os.close(watchdog)
     mine.close()
     others.close()
@@ -388,7 +390,7 @@ def test_bao_may_be_killed_at_any_moment_of_its_start(tmp_path) -> None:
         time.sleep(chance.random() * 0.05)
         bao.kill()
         bao.wait()
-        assert lifeline.is_empty(within=2.0)
+        assert lifeline.is_empty(within=TWO_SECONDS)
         lifeline.close()
 
 
@@ -474,7 +476,7 @@ def test_no_signal_of_the_terminal_ends_the_watchdog(start_bao, lifeline) -> Non
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         os.kill(bao.watchdog, number)
     bao.kill(signal.SIGKILL)
-    assert lifeline.is_empty(within=2.0)
+    assert lifeline.is_empty(within=TWO_SECONDS)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "killed"])
@@ -489,7 +491,7 @@ def test_a_bao_within_a_task_leaves_nothing_either(executor, lifeline, tmp_path,
     lifeline.wait_up(2)
     execution.cancel(PATIENCE if how == "cancelled" else 0)
     assert execution.wait().outcome == "cancelled"
-    assert lifeline.is_empty(within=2.0)
+    assert lifeline.is_empty(within=TWO_SECONDS)
 
 
 # --- signals -------------------------------------------------------------------------------------

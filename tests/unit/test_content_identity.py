@@ -300,6 +300,17 @@ def test_crlf_counts_where_the_setting_that_hid_it_is_gone(repo: Repository) -> 
     assert repo.identities()["a"] != crlf
 
 
+def test_what_the_index_says_anew_of_an_unchanged_file_is_checked_anew(repo: Repository) -> None:
+    repo.write("a", "one\r\ntwo\r\n")
+    repo.commit()
+    before = repo.identities()["a"]
+    repo.git("config", "core.autocrlf", "true")
+    repo.git("add", "--renormalize", "a")
+    assert repo.identities()["a"] == before
+    repo.write("a", "one\ntwo\n")
+    assert repo.identities()["a"] != before
+
+
 def test_what_a_clean_filter_hides_from_git_counts(repo: Repository) -> None:
     repo.git("config", "filter.mute.clean", "tr a-z x")
     repo.git("config", "filter.mute.smudge", "cat")
@@ -588,6 +599,16 @@ def test_a_file_that_becomes_a_link_changes(repo: Repository) -> None:
     (repo.root / "a").unlink()
     (repo.root / "a").symlink_to("b")
     assert repo.identities()["a"] != before
+
+
+def test_files_below_a_directory_that_became_a_link_are_gone(repo: Repository) -> None:
+    repo.write("folder/a", "one\n")
+    repo.write("folder/b", "two\n")
+    repo.commit()
+    repo.git("update-index", "--assume-unchanged", "folder/a")
+    (repo.root / "folder").rename(repo.root / "other")
+    (repo.root / "folder").symlink_to("other")
+    assert set(repo.identities()) == {"folder", "other/a", "other/b"}
 
 
 def test_a_link_that_becomes_a_file_changes_even_without_support_for_links(

@@ -1,4 +1,4 @@
-"""What git knows: changed files, revisions, ancestors, ignored paths; and what it must not be told."""
+"""What git knows: changed files, revisions, ancestors, ignored paths; and how it is asked."""
 
 from __future__ import annotations
 

@@ -485,3 +485,14 @@ def test_task_graphs_are_topological_closed_and_by_name(edges: dict[str, set[str
         assert [edge.id for edge in task.upstream] == [f"{n}#build" for n in below[task.package]]
         done.add(task_id)
         left.discard(task_id)
+
+
+def test_a_group_edge_that_closes_a_cycle_is_no_edge_for_tasks_and_one_for_what_is_affected() -> None:
+    core = Package("core", "core", "x", "", dependencies=(Dependency("plugin", "group"),))
+    plugin = Package("plugin", "plugin", "x", "", dependencies=(Dependency("core"),))
+    tools = Package("tools", "tools", "x", "", dependencies=(Dependency("core", "group"),))
+    graph = PackageGraph(Workspace({"core": core, "plugin": plugin, "tools": tools}, "core"))
+    assert graph.cycle() is None
+    assert graph.dependencies("core") == ()
+    assert graph.dependencies("core", extras=True) == ("plugin",)
+    assert graph.dependencies("tools") == ("core",)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TYPE_CHECKING
 
 import pytest
 from bao_cache_local.backend import LocalCache
 from bao_cache_local.settings import LocalCacheSettings
+
 from bao_core.digests import digest_bytes, digest_stream
 from bao_core.errors import CacheError
 from bao_core.interfaces.cache import BlobSink, BlobSource
 from bao_core.model import ActionResult, CacheKey, Digest, OutputFile, OutputLink, TaskId
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 
 class Source(BlobSource):

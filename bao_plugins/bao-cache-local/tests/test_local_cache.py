@@ -7,18 +7,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 from bao_cache_local.backend import LocalCache
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from bao_core.digests import digest_bytes
 from bao_core.errors import CacheError
 from bao_core.interfaces.component import Context
 from bao_core.model import ActionResult, CacheKey, Digest, OutputFile, OutputLink, TaskId
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EMPTY = digest_bytes(b"")
 
@@ -382,9 +385,7 @@ def test_processes_that_store_the_same_keys_do_not_disturb_each_other(
 ) -> None:
     arguments = [sys.executable, "-c", STORING, str(Path(__file__).parent), str(root)]
     pipe = subprocess.PIPE
-    children = [
-        subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(3)
-    ]
+    children = [subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(3)]
     for child in children:
         assert child.stdin is not None
         child.stdin.write(b"\n")

@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
-from bao_cache_local.backend import LocalCache
+
 from bao_core.interfaces.cache import EvictionPolicy
 from bao_core.model import TaskId
+
+if TYPE_CHECKING:
+    from bao_cache_local.backend import LocalCache
+    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 LONG = os.environ.get("BAO_SWEEP") == "long"
 ENTRIES = 3
@@ -255,7 +258,9 @@ def test_the_catalogue_tells_what_is_there(
         (entry,) = [entry for entry in entries if entry.key == info.key]
         assert info.size > sum(len(data) for data in entry.contents)
     on_disk = sum(
-        path.stat().st_size for home in ("results", "blobs") for path in kit.files_below(root / home)
+        path.stat().st_size
+        for home in ("results", "blobs")
+        for path in kit.files_below(root / home)
     )
     assert cache.stats().bytes == on_disk
     cache.remove_entry(entries[0].key)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
+
 from bao_core.digests import digest_bytes
 from bao_core.model import ActionResult, Digest, OutputFile, OutputLink, Stamp, TaskId
 from bao_core.outputs import Collected, OutputSpec, clean, collect, restore, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 NOTHING = digest_bytes(b"")
 Tree = dict[str, Any]

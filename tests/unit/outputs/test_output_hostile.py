@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bao_core.digests import digest_bytes
 from bao_core.errors import CacheError, OutputError
 from bao_core.model import OutputFile, OutputLink

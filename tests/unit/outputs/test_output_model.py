@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bao_core.errors import OutputError
 from bao_core.stamps import stamps_equal
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 names = st.one_of(
     st.sampled_from(["a", "b", "c", "d"]),

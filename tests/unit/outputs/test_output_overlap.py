@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bao_core.errors import OutputError
 from bao_core.model import TaskId
 from bao_core.outputs import OutputSpec, find_overlaps, overlap, resolve_patterns
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def asked(a: str, b: str) -> bool:

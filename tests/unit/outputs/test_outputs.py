@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
+
 from bao_core import collecting
 from bao_core.errors import CacheError, OutputError
 from bao_core.outputs import OutputSpec, list_outputs, resolve_patterns, verify_outputs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Callable
 
 TREE = {
     "pkg/dist/a.js": b"a",
@@ -260,7 +263,7 @@ def test_a_file_that_is_not_the_tasks_is_not_overwritten(bench: Any, content: An
     bench.write({"pkg/dist/a.js": content, "pkg/dist/old": b""})
     bench.ignored = {"pkg/dist/old"}
     before = bench.read()
-    with pytest.raises(OutputError, match="pkg/dist/a.js: a file stands in the way"):
+    with pytest.raises(OutputError, match=r"pkg/dist/a\.js: a file stands in the way"):
         bench.restore(bench.result({"pkg/dist/a.js": b"a", "pkg/dist/b.js": b"b"}))
     assert bench.read() == before
 
@@ -549,5 +552,5 @@ def test_a_directory_that_may_not_be_written_is_named(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "unlink", refuse)
-    with pytest.raises(OutputError, match="pkg/dist/a: .*cannot be removed: Permission denied"):
+    with pytest.raises(OutputError, match=r"pkg/dist/a: .*cannot be removed: Permission denied"):
         bench.clean()

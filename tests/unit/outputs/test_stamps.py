@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
+
 from bao_core.stamps import (
     ABSENT,
     COARSE_GRANULARITY,
@@ -18,6 +17,10 @@ from bao_core.stamps import (
     stamps_equal,
     stamps_stand,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Callable
 
 LATER = 10**12
 """Nanoseconds; long enough after anything a test does."""

@@ -46,7 +46,7 @@ class History:
     def complete(self, task_id: TaskId, made: Iterable[tuple[CacheKey, float]]) -> None:
         """Note entries that no history tells of, after it was lost."""
         tag = _tag(task_id)
-        known = {key for _, _, key in self._read(tag)}
+        known = {key for _, _, _, key in self._read(tag)}
         for key, created in made:
             if key not in known:
                 self._append(tag, key, created, _NOWHERE)
@@ -54,23 +54,25 @@ class History:
     def newest(self, task_id: TaskId) -> list[CacheKey]:
         """Keys of a task's entries: this workspace's first, then others', each newest first."""
         lines = sorted(self._read(_tag(task_id)), reverse=True)
-        return list(dict.fromkeys(key for _, _, key in lines))
+        return list(dict.fromkeys(key for _, _, _, key in lines))
 
     def _append(self, tag: str, key: CacheKey, created: float, here: str) -> None:
-        self._files.add(tag[:2], f"{tag} {key} {created:.3f} {here}\n".encode("ascii"))
+        self._files.add(tag[:2], f"{tag} {key} {created:.6f} {here}\n".encode("ascii"))
 
-    def _read(self, tag: str) -> list[tuple[bool, float, CacheKey]]:
+    def _read(self, tag: str) -> list[tuple[bool, float, int, CacheKey]]:
+        """Of each line: whether it is of this workspace, its time, its place, its key."""
         start = f"{tag} ".encode("ascii")
         found = []
-        for line in self._files.read(tag[:2]).splitlines():
+        for place, line in enumerate(self._files.read(tag[:2]).splitlines()):
             if not line.startswith(start):
                 continue
             fields = line.decode("ascii", "replace").split(" ")
             if len(fields) == 4 and is_hash(fields[1]):  # noqa: PLR2004 - as written above
                 try:
-                    found.append((fields[3] == self._here, float(fields[2]), CacheKey(fields[1])))
+                    created = float(fields[2])
                 except ValueError:
                     continue
+                found.append((fields[3] == self._here, created, place, CacheKey(fields[1])))
         return found
 
 

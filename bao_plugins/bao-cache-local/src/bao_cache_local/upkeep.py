@@ -104,6 +104,7 @@ class Upkeep:
         )
         evicted = evict(self.catalogue(), filled, self._places)
         if evicted.complete:
+            self._added = 0
             self._write_last()
         return evicted
 
@@ -156,8 +157,7 @@ class Upkeep:
             made = Workshop(self._root).make(lambda target: write_all(target, text))
             os.replace(made, self._path)
         except OSError:
-            return  # where nothing can be written, nothing can be evicted either
-        self._added = 0
+            pass  # where nothing can be written, nothing can be evicted either
 
 
 def _import_catalogue() -> None:
