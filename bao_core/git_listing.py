@@ -14,6 +14,7 @@ from bao_core.git_process import (
     git_environment,
 )
 from bao_core.listed import UNKNOWN, Listed, is_text
+from bao_core.walking import walked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3
 """How often git is asked again because its index changed between its answers."""
+
+_AT_ONCE = 4
+"""How many nested repositories are listed at the same time."""
 
 _ENTRIES = ("ls-files", "-s", "-v", "-z")
 _MODIFIED = ("diff-files", "-z", "--ignore-submodules=all", "--relative")
@@ -241,6 +245,27 @@ class _Folders:
             missing = self.lack(folder) or not S_ISDIR(_mode(f"{self._root}/{folder}"))
             self._missing[folder] = missing
         return missing
+
+
+def list_nested(listed: Listed, root: str, environ: Mapping[str, str]) -> None:
+    """Add the files of submodules and nested repositories, however deep."""
+    for directory in listed.unlisted:
+        listed.extend(walked(f"{root}/{directory}"), directory)
+    nested = listed.nested
+    for start in range(0, len(nested), _AT_ONCE):
+        pending = [
+            (directory, GitListing.start(f"{root}/{directory}", environ))
+            for directory in nested[start : start + _AT_ONCE]
+        ]
+        for directory, listing in pending:
+            inner = listing.result() if listing is not None else None
+            if inner is None:
+                inner = walked(f"{root}/{directory}")
+            else:
+                list_nested(inner, f"{root}/{directory}", environ)
+                both = (listed.index_id, inner.index_id)
+                listed.index_id = " ".join(both) if all(both) else ""
+            listed.extend(inner, directory)
 
 
 def index_id(path: str) -> str:

@@ -133,13 +133,13 @@ class GitProcess:
             git = find_git(environ)
             environ = git_environment(environ)
         if git is None:
-            raise _no_git()
+            raise no_git()
         output, complaint = _anonymous_file(), _anonymous_file()
         given_fd = _anonymous_file() if given else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if given:
                 _write_all(given_fd, given)
-            pid = _spawn(git, root, arguments, environ, (given_fd, output, complaint))
+            pid = spawn(git, root, arguments, environ, (given_fd, output, complaint))
         except BaseException:
             os.close(output)
             os.close(complaint)
@@ -168,66 +168,6 @@ class GitProcess:
             os.waitpid(self.pid, os.WNOHANG)
 
 
-class GitPipe:
-    """A git command that answers one question after the other until it is closed."""
-
-    __slots__ = ("_answers", "_buffer", "_pid", "_questions")
-
-    def __init__(self, root: str, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-        """Start the command.
-
-        Raises:
-            GitError: There is no git.
-        """
-        git = find_git(environ)
-        if git is None:
-            raise _no_git()
-        theirs_in, self._questions = os.pipe()
-        self._answers, theirs_out = os.pipe()
-        silence = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            self._pid = _spawn(
-                git, root, arguments, git_environment(environ), (theirs_in, theirs_out, silence)
-            )
-        finally:
-            for fd in (theirs_in, theirs_out, silence):
-                os.close(fd)
-        self._buffer = b""
-
-    def ask(self, question: bytes) -> bytes:
-        """Write a question and return the first line of the answer; empty when git has ended."""
-        os.write(self._questions, question)
-        while b"\n" not in self._buffer:
-            data = os.read(self._answers, 1 << 16)
-            if not data:
-                return b""
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
-
-    def take(self, size: int) -> bytes:
-        """The next bytes of the answer."""
-        pieces = [self._buffer]
-        have = len(self._buffer)
-        while have < size and (data := os.read(self._answers, 1 << 20)):
-            pieces.append(data)
-            have += len(data)
-        whole = b"".join(pieces)
-        self._buffer = whole[size:]
-        return whole[:size]
-
-    def close(self) -> None:
-        """End the command."""
-        if self._pid:
-            os.close(self._questions)
-            os.close(self._answers)
-            os.waitpid(self._pid, 0)
-            self._pid = 0
-
-    def __del__(self) -> None:
-        self.close()
-
-
 def run_git(
     root: str, arguments: Sequence[str], environ: Mapping[str, str], *, given: bytes = b""
 ) -> Finished:
@@ -240,6 +180,30 @@ def run_git(
     if finished.code != 0 and "dubious ownership" in finished.complaint:
         raise finished.error()
     return finished
+
+
+def spawn(
+    git: str,
+    root: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    standard: tuple[int, int, int],
+) -> int:
+    """Start git with these standard files; its process id."""
+    argv = ["git", "-C", root]
+    for option in OPTIONS:
+        argv += ("-c", option)
+    argv += arguments
+    actions = [(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate(standard)]
+    try:
+        return os.posix_spawn(git, argv, environment, file_actions=actions)
+    except OSError as error:
+        raise GitError(f"git cannot be started: {error.strerror}", where=git) from error
+
+
+def no_git() -> GitError:
+    """There is no git."""
+    return GitError("git is not installed, or not on PATH", hint="install git")
 
 
 def find_git(environ: Mapping[str, str]) -> str | None:
@@ -302,29 +266,6 @@ def git_directory(toplevel: str) -> str | None:
     if not text.startswith("gitdir:"):
         return None
     return os.path.join(toplevel, text.removeprefix("gitdir:").strip())
-
-
-def _spawn(
-    git: str,
-    root: str,
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    standard: tuple[int, int, int],
-) -> int:
-    """Start git with these standard files; its process id."""
-    argv = ["git", "-C", root]
-    for option in OPTIONS:
-        argv += ("-c", option)
-    argv += arguments
-    actions = [(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate(standard)]
-    try:
-        return os.posix_spawn(git, argv, environment, file_actions=actions)
-    except OSError as error:
-        raise GitError(f"git cannot be started: {error.strerror}", where=git) from error
-
-
-def _no_git() -> GitError:
-    return GitError("git is not installed, or not on PATH", hint="install git")
 
 
 def _anonymous_file() -> int:

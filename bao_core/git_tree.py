@@ -6,15 +6,75 @@ import os
 
 from bao_core.errors import GitError
 from bao_core.git_history import resolve_commit
-from bao_core.git_process import GitPipe, run_git
+from bao_core.git_process import find_git, git_environment, no_git, run_git, spawn
 from bao_core.model import FileTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _MOST_LINKS = 40
 """So many links are followed in one path, as the kernel does."""
+
+
+class GitPipe:
+    """A git command that answers one question after the other until it is closed."""
+
+    __slots__ = ("_answers", "_buffer", "_pid", "_questions")
+
+    def __init__(self, root: str, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Start the command.
+
+        Raises:
+            GitError: There is no git.
+        """
+        git = find_git(environ)
+        if git is None:
+            raise no_git()
+        theirs_in, self._questions = os.pipe()
+        self._answers, theirs_out = os.pipe()
+        silence = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            self._pid = spawn(
+                git, root, arguments, git_environment(environ), (theirs_in, theirs_out, silence)
+            )
+        finally:
+            for fd in (theirs_in, theirs_out, silence):
+                os.close(fd)
+        self._buffer = b""
+
+    def ask(self, question: bytes) -> bytes:
+        """Write a question and return the first line of the answer; empty when git has ended."""
+        os.write(self._questions, question)
+        while b"\n" not in self._buffer:
+            data = os.read(self._answers, 1 << 16)
+            if not data:
+                return b""
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def take(self, size: int) -> bytes:
+        """The next bytes of the answer."""
+        pieces = [self._buffer]
+        have = len(self._buffer)
+        while have < size and (data := os.read(self._answers, 1 << 20)):
+            pieces.append(data)
+            have += len(data)
+        whole = b"".join(pieces)
+        self._buffer = whole[size:]
+        return whole[:size]
+
+    def close(self) -> None:
+        """End the command."""
+        if self._pid:
+            os.close(self._questions)
+            os.close(self._answers)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class RevisionTree(FileTree):
@@ -62,17 +122,9 @@ class RevisionTree(FileTree):
         return None if content is None else self._cat(content)
 
     def entries(self, directory: str) -> Mapping[str, bool]:
-        """The names in a directory, each with whether it is a directory, links followed."""
+        """The names in a directory, each with whether it is a directory; a link is none."""
         resolved = self._resolve(directory)
-        if resolved is None:
-            return {}
-        folders = self._by_folder()
-        found = folders.get(resolved, {})
-        prefix = f"{resolved}/" if resolved else ""
-        return {
-            name: is_folder or (prefix + name in self._links and self._is_folder(prefix + name))
-            for name, is_folder in found.items()
-        }
+        return self._by_folder().get(resolved, {}) if resolved is not None else {}
 
     def named(self, names: Iterable[str]) -> list[str]:
         """Sorted paths of all files with one of these last names."""
@@ -116,10 +168,6 @@ class RevisionTree(FileTree):
                 return path[:end]
             end = path.find("/", end + 1)
         return path if path in self._links else None
-
-    def _is_folder(self, path: str) -> bool:
-        resolved = self._resolve(path)
-        return resolved is not None and resolved in self._by_folder()
 
     def _by_folder(self) -> dict[str, dict[str, bool]]:
         """Names by directory."""

@@ -38,13 +38,15 @@ class PackageGraph:
         known = self._dependencies[extras]
         found = known.get(name)
         if found is None:
-            found = known[name] = tuple(
-                sorted(
-                    dependency
-                    for dependency, kinds in self._declared(name).items()
-                    if extras or (kinds != {"extra"} and (name, dependency) not in self._circular)
-                )
-            )
+            packages = self.workspace.packages
+            names = {
+                edge.name
+                for edge in packages[name].dependencies
+                if (extras or edge.kind != "extra") and edge.name in packages
+            }
+            if not extras and self._circular:
+                names = {other for other in names if (name, other) not in self._circular}
+            found = known[name] = tuple(sorted(names))
         return found
 
     def dependents(self, name: str, *, extras: bool = False) -> tuple[str, ...]:

@@ -66,8 +66,13 @@ class WorktreeTree(FileTree):
                                  hint="make it readable") from error  # fmt: skip
         except (OSError, ValueError):
             return None
-        with open(fd, "rb", buffering=0) as stream:
-            return stream.read() if S_ISREG(os.fstat(fd).st_mode) else None
+        try:
+            if not S_ISREG(os.fstat(fd).st_mode):
+                return None
+            with open(fd, "rb", buffering=0, closefd=False) as stream:
+                return stream.read()
+        finally:
+            os.close(fd)
 
     def entries(self, directory: str) -> Mapping[str, bool]:
         """The names in a directory, each with whether it is a directory; a link is none."""
@@ -153,7 +158,7 @@ class RecordingTree(FileTree):
         found = _stat(os.path.join(self._root, directory))
         entries = self._tree.entries(directory)
         stamp = None
-        if found is not None and settled(found.st_ctime_ns, now) and not self._links(directory):
+        if found is not None and settled(found.st_ctime_ns, now):
             stamp = stamp_from(found)
         self._directories[directory] = (stamp, _hash_entries(entries))
         return entries
@@ -174,14 +179,6 @@ class RecordingTree(FileTree):
             named=tuple(self._named.items()),
             storable=all(map(is_text, self._reads)) and all(map(is_text, self._directories)),
         )
-
-    def _links(self, directory: str) -> bool:
-        """Whether a directory holds a link, which may become one to a directory unseen."""
-        try:
-            with os.scandir(os.path.join(self._root, directory)) as entries:
-                return any(entry.is_symlink() for entry in entries)
-        except OSError:
-            return True
 
 
 def _directory_holds(tree: WorktreeTree, path: str, stamp: Stamp | None, known: str) -> bool:

@@ -10,7 +10,7 @@ import time
 from bisect import bisect_left
 
 from bao_core.content import MISSING, Contents, HashMemo, mode_text
-from bao_core.git_listing import GitListing
+from bao_core.git_listing import GitListing, list_nested
 from bao_core.git_process import find_toplevel, run_git
 from bao_core.index_trust import IndexTrust
 from bao_core.listed import CLAIMED, UNKNOWN, Listed
@@ -38,9 +38,6 @@ _SECOND = 1_000_000_000
 
 _UNVERIFIED = 2
 """A state beside `CLAIMED` and `UNKNOWN`: git claims a blob id that nobody has checked."""
-
-_AT_ONCE = 4
-"""How many nested repositories are listed at the same time."""
 
 
 def begin(root: str, probe_dir: str, environ: Mapping[str, str], memo: HashMemo) -> PendingFiles:
@@ -107,7 +104,7 @@ class PendingFiles:
             return WorktreeFiles(
                 self._root, self._taken, walked(self._root), self._memo, has_git=False
             )
-        self._list_nested(listed, self._root)
+        list_nested(listed, self._root, self._environ)
         listed.order()
         return WorktreeFiles(self._root, self._taken, listed, self._memo, has_git=True)
 
@@ -119,26 +116,6 @@ class PendingFiles:
             return False
         path = os.path.relpath(root, toplevel)
         return run_git(toplevel, ("check-ignore", "-q", "--", path), self._environ).code == 0
-
-    def _list_nested(self, listed: Listed, root: str) -> None:
-        """Add the files of submodules and nested repositories, however deep."""
-        for directory in listed.unlisted:
-            listed.extend(walked(f"{root}/{directory}"), directory)
-        nested = listed.nested
-        for start in range(0, len(nested), _AT_ONCE):
-            pending = [
-                (directory, GitListing.start(f"{root}/{directory}", self._environ))
-                for directory in nested[start : start + _AT_ONCE]
-            ]
-            for directory, listing in pending:
-                inner = listing.result() if listing is not None else None
-                if inner is None:
-                    inner = walked(f"{root}/{directory}")
-                else:
-                    self._list_nested(inner, f"{root}/{directory}")
-                    both = (listed.index_id, inner.index_id)
-                    listed.index_id = " ".join(both) if all(both) else ""
-                listed.extend(inner, directory)
 
 
 class WorktreeFiles:

@@ -34,12 +34,15 @@ while read -r pid; do
   [ "$pid" = 0 ] || found="$found $pid"
 done <&3
 
-# Each group in one moment first: no shell shall outlive the command that it waits for.
-for pid in $found; do kill -TERM "-$pid"; done
+signal_groups() {
+  for pid in $leaders; do kill "$1" "-$pid"; done
+}
 
+leaders=$found
 if [ ! -r /proc/self/stat ]; then
+  signal_groups -TERM
   sleep 0.5
-  for pid in $found; do kill -KILL "-$pid"; done
+  signal_groups -KILL
   exit
 fi
 
@@ -75,11 +78,14 @@ any_alive() {
   return 1
 }
 
-leaders=$(alternatives $found)
+# Find first: once a parent has gone, nothing may be left to know its children by. Then each group
+# in one moment: no shell shall outlive the command that it waits for.
 find_all "$1" "$2"
 [ "$found" ] || exit
+signal_groups -TERM
+groups=$(alternatives $leaders)
 for pid in $found; do
-  grep -qsE "\) . [0-9]+ ($leaders) " "/proc/$pid/stat" || kill -TERM "$pid"
+  grep -qsE "\) . [0-9]+ ($groups) " "/proc/$pid/stat" || kill -TERM "$pid"
 done
 kill -CONT $found
 round=0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from typing import Any, BinaryIO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 from bao_cache_local.backend import LocalCache
@@ -17,8 +17,8 @@ from bao_core.interfaces.cache import BlobSink, BlobSource
 from bao_core.model import ActionResult, CacheKey, Digest, OutputFile, OutputLink, TaskId
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 class Source(BlobSource):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,9 +16,10 @@ from bao_core.interfaces.cache import EvictionPolicy
 from bao_core.model import TaskId
 
 if TYPE_CHECKING:
-    from bao_cache_local.backend import LocalCache
-    from pathlib import Path
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bao_cache_local.backend import LocalCache
 
 LONG = os.environ.get("BAO_SWEEP") == "long"
 ENTRIES = 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,8 +18,8 @@ from bao_core.outputs import recover
 from bao_core.testing.faults import Faults, kill_points
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 LONG = os.environ.get("BAO_SWEEP") == "long"
 ACTIONS = ["kill", "tear"] if LONG else ["kill"]
@@ -143,10 +143,10 @@ def test_a_disk_that_refuses_changes_nothing(
     while True:
         at += 1 if LONG else 3
         other = bench.copy(next(copies))
-        with Faults(at, number, lasting=lasting) as faults:
-            # An `OSError` where undoing was refused as well: then the next run does it.
-            with contextlib.suppress(OutputError, OSError):
-                other.restore(result)
+        # An `OSError` where undoing was refused as well: then the next run does it.
+        fault = Faults(at, number, lasting=lasting)
+        with fault as faults, contextlib.suppress(OutputError, OSError):
+            other.restore(result)
         if faults.count < at:
             break
         recover(str(other.root), str(other.staging), TaskId("pkg#build"))

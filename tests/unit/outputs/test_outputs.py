@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,8 +14,8 @@ from bao_core.errors import CacheError, OutputError
 from bao_core.outputs import OutputSpec, list_outputs, resolve_patterns, verify_outputs
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable
+    from pathlib import Path
 
 TREE = {
     "pkg/dist/a.js": b"a",
