@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop
 from typing import ClassVar
 
 from bao_core.interfaces.scheduler import Placement, Scheduler
@@ -30,9 +31,11 @@ class CriticalPathScheduler(Scheduler):
         free = {worker.id: worker.free_slots for worker in workers if worker.free_slots > 0}
         taken: set[str] = set()
         placements: list[Placement] = []
-        for task in sorted(ready, key=lambda task: (-task.critical_path, task.id)):
-            if not free:
-                break
+        # Of many that are ready few are placed at a time: a heap spares sorting the rest.
+        order = [(-task.critical_path, task.id, task) for task in ready] if free else []
+        heapify(order)
+        while free and order:
+            task = heappop(order)[2]
             if task.mutex in taken:
                 continue
             worker = _emptiest(free)

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from bao_core.builtins import report_text as text
 from bao_core.builtins.output_stream import OutputStream
 from bao_core.builtins.report_text import one_line
+from bao_core.builtins.task_lines import TaskLines, encoded
 from bao_core.events import (
     NoteAdded,
     RunFinished,
@@ -42,7 +43,6 @@ GATHER_TIME = 0.05
 """Seconds for which lines about hits may be gathered before they are written."""
 
 RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"
-PREFIX_COLORS = ("36", "35", "34", "32", "33", "96", "95", "94")
 
 
 class ReporterOptions(Struct, frozen=True):
@@ -98,16 +98,19 @@ class Reporter(EventSink):
         self._options = options
         self._out = OutputStream(options.stdout)
         self._error = OutputStream(options.stderr)
-        self._color = self._out.wants_color(options.color, options.environ)
+        self._lines = TaskLines(
+            self._out,
+            color=self._out.wants_color(options.color, options.environ),
+            prefix_output=options.log_prefix == "task",
+            log_directory=options.log_directory,
+        )
         self._error_color = self._error.wants_color(options.color, options.environ)
         self._verbose = options.verbosity > 0
         self._stream = options.log_order == "stream"
         self._groups = not self._stream and options.environ.get("GITHUB_ACTIONS") == "true"
-        self._prefix_of: tuple[TaskId | None, bytes] = (None, b"")
         self._shown: dict[TaskId, _Shown] = {}
         self._tally = text.Tally()
         self._warned: set[str] = set()
-        self._said_anything = False
         self._written_at = monotonic()
         self._told_fault = False
         self._handlers: dict[type, Callable[..., None]] = {
@@ -152,7 +155,7 @@ class Reporter(EventSink):
         """Show what unfinished tasks have written, and write everything out."""
         for task_id, shown in self._shown.items():
             if shown.log is not None:
-                self._say(task_id, "not finished", YELLOW)
+                self._lines.say(task_id, "not finished", YELLOW)
             self._show_output(task_id, shown)
         self._shown.clear()
         self.flush()
@@ -172,7 +175,7 @@ class Reporter(EventSink):
         shown.reasons = event.reasons
         if self._stream and not shown.started and shown.mode not in {"errors-only", "none"}:
             why = text.why_executed(event.reasons, verbose=self._verbose)
-            self._say(event.id, f"{why}{self._key(event)}", YELLOW)
+            self._lines.say(event.id, f"{why}{self._key(event)}", YELLOW)
         shown.started = True
         self.flush()
 
@@ -183,7 +186,8 @@ class Reporter(EventSink):
             return
         # A replayed log waits for the line that says where it comes from.
         if self._stream and mode != "errors-only" and not event.replayed:
-            self._show_lines(event.id, shown, event.data)
+            shown.line = self._lines.show_complete(event.id, shown.line, event.data)
+            self.flush()
             return
         if shown.log is None:
             shown.log = TaskLog(self._options.log_directory)
@@ -191,7 +195,7 @@ class Reporter(EventSink):
 
     def _task_waited(self, event: TaskWaited) -> None:
         if self._verbose:
-            self._say(event.id, f"waits: {event.reason}", DIM)
+            self._lines.say(event.id, f"waits: {event.reason}", DIM)
             self.flush()
 
     def _task_finished(self, event: TaskFinished) -> None:
@@ -205,7 +209,7 @@ class Reporter(EventSink):
                 self.flush()
             case "skipped" if shown.mode not in {"errors-only", "none"}:
                 why = text.in_short(event.reasons, verbose=self._verbose)
-                self._say(event.id, f"skipped: {why}" if why else "skipped", YELLOW)
+                self._lines.say(event.id, f"skipped: {why}" if why else "skipped", YELLOW)
         if monotonic() - self._written_at > GATHER_TIME:
             self.flush()
 
@@ -222,10 +226,10 @@ class Reporter(EventSink):
 
     def _run_finished(self, event: RunFinished) -> None:
         for line in text.summary(self._tally, event):
-            if self._said_anything:
+            if self._lines.said:
                 self._out.add(b"\n")
-                self._said_anything = False
-            self._out.add(_encoded(one_line(line)) + b"\n")
+                self._lines.said = False
+            self._out.add(encoded(one_line(line)) + b"\n")
         self.flush()
         if event.interrupted:
             from signal import Signals
@@ -253,7 +257,7 @@ class Reporter(EventSink):
             self._blame(event.id, f"{text.failure(event)}{because}")
         elif news and not quiet:
             because = text.in_short(news, verbose=self._verbose)
-            self._say(event.id, f"not stored: {because}", YELLOW)
+            self._lines.say(event.id, f"not stored: {because}", YELLOW)
 
     def _show_task(self, event: TaskFinished, line: str, color: str, shown: _Shown) -> None:
         """Show a line about a task, unless it is empty, and what was kept of its output."""
@@ -262,70 +266,27 @@ class Reporter(EventSink):
         if folded:
             self._out.add(b"::group::")
         if line:
-            self._say(event.id, line, color)
+            self._lines.say(event.id, line, color)
         self._show_output(event.id, shown)
         if folded:
             self._out.add(b"::endgroup::\n")
 
-    # --- output of tasks ---------------------------------------------------------------------
-
     def _show_output(self, task_id: TaskId, shown: _Shown) -> None:
-        """Show what was kept of a task's output, and end its last line."""
+        """Show what was kept of a task's output."""
         for kept in (shown.log, shown.line):
             if kept is None:
                 continue
-            if not self._show_log(task_id, kept):
-                self._out.add(b"\n")
+            self._lines.show_whole(task_id, kept)
             if kept.fault is not None:
                 lost = kept.fault.strerror
                 self._complain(f"{task_id}: the rest of its output could not be kept: {lost}")
             kept.close()
         shown.log = shown.line = None
 
-    def _show_lines(self, task_id: TaskId, shown: _Shown, data: bytes) -> None:
-        """Show whole lines at once; keep the beginning of one until its end comes."""
-        end = data.rfind(b"\n") + 1
-        if end:
-            fresh = True
-            if shown.line is not None:
-                fresh = self._show_log(task_id, shown.line)
-                shown.line.close()
-                shown.line = None
-            self._out.add(self._prefixed(task_id, data[:end], fresh=fresh))
-            self.flush()
-        if end < len(data):
-            if shown.line is None:
-                shown.line = TaskLog(self._options.log_directory)
-            shown.line.write(data[end:])
-
-    def _show_log(self, task_id: TaskId, log: TaskLog) -> bool:
-        """Show all of a log; whether its last line is complete."""
-        fresh = True
-        for data in log.chunks():
-            self._out.add(self._prefixed(task_id, data, fresh=fresh))
-            fresh = data.endswith(b"\n")
-        return fresh
-
-    def _prefixed(self, task_id: TaskId, data: bytes, *, fresh: bool) -> bytes:
-        """Output with the task's id before each line; `fresh` if a line begins with it."""
-        if self._options.log_prefix == "none":
-            return data
-        prefix = self._prefix(task_id)
-        body = data.removesuffix(b"\n")
-        lines = body.replace(b"\n", b"\n" + prefix)
-        return b"".join((prefix if fresh else b"", lines, b"\n" if len(body) < len(data) else b""))
-
     # --- lines of bao's own ------------------------------------------------------------------
 
     def _key(self, event: TaskStarted | TaskFinished) -> str:
         return text.short_key(event.key, verbose=self._verbose)
-
-    def _say(self, task_id: TaskId, message: str, color: str) -> None:
-        message = one_line(message)
-        if self._color:
-            message = f"\x1b[{color}m{message}\x1b[0m"
-        self._out.add(b"%b%b\n" % (self._prefix(task_id), _encoded(message)))
-        self._said_anything = True
 
     def _blame(self, task_id: TaskId, message: str) -> None:
         self._write_error(f"{one_line(task_id)}: ", message, RED)
@@ -338,21 +299,8 @@ class Reporter(EventSink):
         message = one_line(message)
         if self._error_color:
             message = f"\x1b[{color}m{message}\x1b[0m"
-        self._error.add(_encoded(f"{subject}{message}\n"))
+        self._error.add(encoded(f"{subject}{message}\n"))
         self._error.flush()
-
-    def _prefix(self, task_id: TaskId) -> bytes:
-        # Lines of one task mostly follow each other.
-        if self._prefix_of[0] != task_id:
-            self._prefix_of = (task_id, self._make_prefix(task_id))
-        return self._prefix_of[1]
-
-    def _make_prefix(self, task_id: TaskId) -> bytes:
-        label = _encoded(one_line(task_id))
-        if not self._color:
-            return label + b": "
-        color = PREFIX_COLORS[sum(label) % len(PREFIX_COLORS)].encode()
-        return b"\x1b[%bm%b:\x1b[0m " % (color, label)
 
     # --- which tasks are shown how -----------------------------------------------------------
 
@@ -364,7 +312,3 @@ class Reporter(EventSink):
 
     def _mode(self, task_id: TaskId) -> OutputLogs:
         return self._options.task_output_logs.get(task_id, self._options.output_logs)
-
-
-def _encoded(message: str) -> bytes:
-    return message.encode("utf-8", "surrogateescape")

@@ -1,9 +1,9 @@
 """The watchdog: ends what bao leaves behind when bao itself is killed.
 
 A shell that waits on a pipe from bao. When bao is gone, however it went, the pipe ends; the shell
-then ends every process of bao's tasks, all within two seconds: TERM, half a second, KILL. It is a shell
-because that starts in a millisecond and holds a megabyte, where a second Python would cost ten of
-each.
+then ends every process of bao's tasks, all within two seconds: TERM, half a second, KILL. It is a
+shell because that starts in a millisecond and holds a megabyte, where a second Python would cost
+ten of each.
 
 It is told the leader of each task in a table that it reads only then, so that a task costs it
 nothing. Whatever left its leader's group is found by descent or by the mark in its environment. The

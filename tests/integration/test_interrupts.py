@@ -163,8 +163,7 @@ def test_cancelling_one_task_spares_the_others(executor, tmp_path) -> None:
 
 def test_a_cancelled_task_may_clean_up_before_it_is_killed(executor, lifeline, tmp_path) -> None:
     command = lifeline.command(
-        f"trap 'sh -c \"echo cleaned > {tmp_path}/report\"; exit 3' TERM; "
-        "sh -c '{sleep}' & wait"
+        f"trap 'sh -c \"echo cleaned > {tmp_path}/report\"; exit 3' TERM; sh -c '{{sleep}}' & wait"
     )
     execution = executor.start(request_for(command), Discard())
     lifeline.wait_up(1)
