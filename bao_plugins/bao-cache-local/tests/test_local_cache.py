@@ -61,6 +61,18 @@ def test_the_first_write_wins(cache: LocalCache, kit: Any, open_cache: Any) -> N
     assert kit.get(cache, second)
 
 
+def test_of_two_writers_at_one_moment_the_first_wins(
+    cache: LocalCache, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = kit.make_entry(1), kit.make_entry(2)
+    second.key = first.key
+    kit.put(cache, first)
+    with monkeypatch.context() as blind:
+        blind.setattr(cache._results, "find", lambda _key: None)
+        assert kit.put(cache, second) == "exists"
+    assert kit.get(cache, first)
+
+
 def test_an_entry_that_was_removed_is_a_miss(cache: LocalCache, kit: Any) -> None:
     entry = kit.make_entry()
     kit.put(cache, entry)

@@ -162,6 +162,37 @@ def test_every_length_of_a_result_file_but_its_own_is_a_miss(
     assert kit.get(cache, entries[0])
 
 
+def test_a_flipped_bit_in_a_small_blob_is_found_when_it_is_read(
+    filled: Path, entries: list[Any], kit: Any, open_cache: Any
+) -> None:
+    entry = entries[0]
+    (path,) = [p for p in kit.files_below(filled / "results") if p.name == entry.key]
+    sound = path.read_bytes()
+    start = sound.index(b"log 0\n")
+    for at in range(start, len(sound), 1 if LONG else 17):
+        damaged = sound[:at] + bytes([sound[at] ^ 4]) + sound[at + 1 :]
+        path.write_bytes(damaged)
+        assert not kit.get(open_cache(filled), entry)
+        assert not path.exists(), "what is damaged is removed"
+        path.write_bytes(damaged)
+        cache = open_cache(filled)
+        for digest, data in entry.blobs.items():
+            assert cache.read_blob(digest) in (data, None)
+    path.write_bytes(sound)
+    assert kit.get(open_cache(filled), entry)
+
+
+def test_an_entry_whose_blobs_are_gone_is_a_miss(
+    filled: Path, entries: list[Any], kit: Any, open_cache: Any
+) -> None:
+    large = next(digest for digest, data in entries[1].blobs.items() if len(data) == 6004)
+    (filled / "blobs" / large.hash[:2] / large.hash).unlink()
+    cache = open_cache(filled)
+    keys = [entry.key for entry in entries]
+    assert [key for key, _ in cache.get_entries(keys)] == [keys[0], keys[2]]
+    assert cache.touch(keys) == {keys[0], keys[2]}, "it was removed"
+
+
 def test_an_entry_under_another_key_is_a_miss(
     filled: Path, entries: list[Any], kit: Any, open_cache: Any
 ) -> None:

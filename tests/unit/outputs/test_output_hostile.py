@@ -167,20 +167,25 @@ def test_a_link_in_place_of_a_file_is_replaced_and_not_written_through(fort: Any
 @pytest.mark.parametrize("plant", ["pkg/dist", "pkg/dist/sub", "pkg"])
 def test_a_link_planted_while_blobs_are_fetched_is_not_followed(fort: Any, plant: str) -> None:
     """Between the look at the worktree and the change there is time for anything."""
-    outside = fort.base / "outside"
+    outside, moved = fort.base / "outside", fort.base / "moved"
     old = {"pkg/dist/a.js": b"old", "pkg/dist/sub/b.js": b"old"}
     fort.write(old)
     fort.owned = list(old)
+    for below in ("", "sub/", "dist/", "dist/sub/"):
+        (outside / below).mkdir(exist_ok=True)
+        for name in ("a.js", "b.js"):
+            (outside / below / name).write_bytes(b"precious")
+    before: dict[str, Any] = {}
 
     def fetch(digests: Any, sink: Any) -> None:
-        (fort.root / plant).rename(fort.base / "moved")
+        (fort.root / plant).rename(moved)
         (fort.root / plant).symlink_to(outside)
+        before.update(everything(fort))
         fort.fetch(digests, sink)
 
     with pytest.raises(OutputError):
         fort.restore(fort.result({"pkg/dist/a.js": b"new", "pkg/dist/sub/b.js": b"b"}), fetch=fetch)
-    assert os.listdir(outside) == ["a.js"]
-    assert (outside / "a.js").read_bytes() == b"precious"
+    assert everything(fort) == before
 
 
 def test_cleaning_follows_no_link(fort: Any) -> None:

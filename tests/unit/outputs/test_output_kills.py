@@ -147,6 +147,7 @@ def test_a_disk_that_refuses_changes_nothing(
         fault = Faults(at, number, lasting=lasting)
         with fault as faults, contextlib.suppress(OutputError, OSError):
             other.restore(result)
+        assert lasting or other.read() in (OLD, NEW), f"not undone at point {at}"
         if faults.count < at:
             break
         recover(str(other.root), str(other.staging), TaskId("pkg#build"))
