@@ -51,6 +51,10 @@ def settled(ctime: int, now: int) -> bool:
     return ctime // _SECOND < (now - _CLOCK_LAG) // _SECOND
 
 
+_MOST_ENTRIES = 50_000
+"""A memo with more entries keeps only those that were of use in the last run."""
+
+
 class HashMemo:
     """Blob ids of files that were hashed before, known again by their stat.
 
@@ -58,11 +62,12 @@ class HashMemo:
         entries: By path from the root, or absolute for what lies outside of it.
     """
 
-    __slots__ = ("_before_looking", "_changed", "entries")
+    __slots__ = ("_before_looking", "_changed", "_used", "entries")
 
     def __init__(self, entries: dict[str, tuple[Stamp, str]] | None = None) -> None:
         self.entries: dict[str, tuple[Stamp, str]] = {} if entries is None else entries
         self._changed = False
+        self._used: set[str] = set()
         self._before_looking: Callable[[], None] | None = None
 
     @property
@@ -70,6 +75,10 @@ class HashMemo:
         """Whether `entries` differ from what they were made with, and deserve to be saved."""
         if self._before_looking is not None:
             self._before_looking()
+        if self._changed and len(self.entries) > _MOST_ENTRIES:
+            # Files come and go; what this run had no use for is hashed again if need be.
+            for path in self.entries.keys() - self._used:
+                del self.entries[path]
         return self._changed
 
     def before_looking(self, action: Callable[[], None]) -> None:
@@ -91,6 +100,7 @@ class HashMemo:
             and stamp.inode == found.st_ino
             and stamp.mode == found.st_mode
         ):
+            self._used.add(path)
             return content
         return None
 
@@ -107,9 +117,14 @@ class HashMemo:
             return
         self.put(path, stamp_from(found), content)
 
+    def keep(self, path: str) -> None:
+        """Count an entry as used."""
+        self._used.add(path)
+
     def put(self, path: str, stamp: Stamp, content: str) -> None:
         """Set an entry."""
         self.entries[path] = (stamp, content)
+        self._used.add(path)
         self._changed = True
 
 

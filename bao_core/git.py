@@ -132,8 +132,7 @@ def _worktree_changes(
     pending = GitListing.start(root, environ)
     # `git diff` and not `git diff-index`: it reads files whose times changed, and goes into
     # submodules.
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=none")
-    finished = run_git(root, ("diff", *_RAW, *options, base, "--"), environ)
+    finished = run_git(root, ("diff", *_RAW, "--ignore-submodules=none", base, "--"), environ)
     if finished.code != 0:
         raise finished.error()
     found = _statuses(finished.fields())

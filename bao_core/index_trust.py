@@ -60,6 +60,7 @@ class IndexTrust:
     def __init__(self, memo: HashMemo, index_id: str) -> None:
         self._memo = memo
         self._index_id = index_id
+        memo.keep(_KEY)
         entry = memo.entries.get(_KEY)
         pieces = entry[1].split("\n", 2) if entry is not None else []
         remembered, self._fingerprints, exceptions = pieces if len(pieces) == 3 else ("", "", "")  # noqa: PLR2004

@@ -82,17 +82,17 @@ class Bao(Tool):
         return {line["phase"]: line["ms"] for line in lines}
 
 
-NPM_STAND_IN = """#!/bin/sh
+NPM_STAND_IN = r"""#!/bin/sh
 # Runs a script of the package as `npm run` does, without the second that npm takes for it.
-exec sh -c "$(sed -n "s/^ *\\"$2\\": \\"\\(.*\\)\\",*\$/\\1/p" package.json)"
+exec sh -c "$(sed -n "s/^ *\"$2\": \"\(.*\)\",*$/\1/p" package.json)"
 """
 
 
 class Turbo(Tool):
     """turbo's native binary, without the launcher that npm puts before it.
 
-    It starts every script through npm. While caches are primed, a stand-in for npm runs the scripts;
-    no measured run starts either.
+    It starts every script through npm. While caches are primed, a stand-in for npm runs the
+    scripts; no measured run starts either.
     """
 
     name = "turbo"

@@ -296,6 +296,9 @@ class Reporter(EventSink):
 
     def _write_error(self, subject: str, message: str, color: str) -> None:
         self.flush()
+        if self._out.broken:
+            # Whoever reads no more has seen enough, as with any command before a `head`.
+            return
         message = one_line(message)
         if self._error_color:
             message = f"\x1b[{color}m{message}\x1b[0m"

@@ -91,9 +91,12 @@ def test_the_toplevel_is_the_nearest_directory_with_a_repository(repo: Repositor
     assert find_toplevel("/") is None
 
 
-def test_an_empty_dot_git_is_no_repository(repo: Repository) -> None:
+def test_a_dot_git_without_objects_is_no_repository(repo: Repository) -> None:
     (repo.root / "a/.git").mkdir(parents=True)
     assert find_toplevel(str(repo.root / "a")) == str(repo.root)
+    repo.write("a/.git/HEAD", "ref: refs/heads/main\n")
+    assert find_toplevel(str(repo.root / "a")) == str(repo.root)
+    assert repo.git("-C", "a", "rev-parse", "--show-toplevel") == str(repo.root)
 
 
 def test_a_linked_worktree_is_a_toplevel_of_its_own(repo: Repository, tmp_path: Path) -> None:
@@ -108,8 +111,11 @@ def test_the_toplevel_keeps_the_name_of_the_directory_it_was_asked_for(
     (repo.root / "a").mkdir()
     (tmp_path / "alias").symlink_to(repo.root)
     (tmp_path / "deep").symlink_to(repo.root / "a")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/a").symlink_to(repo.root / "a")
     assert find_toplevel(str(tmp_path / "alias/a")) == str(tmp_path / "alias")
     assert find_toplevel(str(tmp_path / "deep")) == str(repo.root)
+    assert find_toplevel(str(tmp_path / "other/a")) == str(repo.root)
 
 
 # --- how git is run ----------------------------------------------------------------------------
@@ -371,8 +377,9 @@ def test_edits_of_files_that_git_does_not_look_at_count(repo: Repository, mark: 
     repo.write("link", "l")
     repo.write(".gitattributes", "crlf text\n")
     repo.write("crlf", "one\n")
+    (repo.root / "same-link").symlink_to("edited")
     base = repo.commit("edited", "before")
-    repo.git("update-index", mark, "same", "edited", "link", "crlf")
+    repo.git("update-index", mark, "same", "same-link", "edited", "link", "crlf")
     repo.write("edited", "after")
     repo.write("crlf", "one\r\n")
     (repo.root / "link").unlink()
@@ -564,11 +571,23 @@ def test_a_base_that_a_shallow_clone_lacks_is_fetched_with_its_merge_base(
     ]  # fmt: skip
 
 
-def test_no_more_history_is_fetched_than_is_needed(upstream: Repository, tmp_path: Path) -> None:
-    clone = shallow_clone(upstream, tmp_path / "clone")
-    assert git.deepen(str(clone.root), "HEAD~10", clone.environ)
-    assert 11 <= int(clone.git("rev-list", "--count", "HEAD")) < 300
+@pytest.mark.parametrize(("branch", "base", "least"), [("main", "HEAD~10", 11), ("topic", "v1", 6)])
+def test_no_more_history_is_fetched_than_is_needed(
+    upstream: Repository, tmp_path: Path, branch: str, base: str, least: int
+) -> None:
+    clone = shallow_clone(upstream, tmp_path / "clone", f"--branch={branch}", "--single-branch")
+    assert git.deepen(str(clone.root), base, clone.environ)
+    assert least <= int(clone.git("rev-list", "--count", "HEAD")) < 150
     assert git.is_shallow(str(clone.root), clone.environ)
+    oldest = upstream.git("rev-parse", "main~299")
+    assert oldest not in clone.git("cat-file", "--batch-all-objects", "--batch-check")
+
+
+def test_no_branch_is_fetched_that_was_not_asked_for(upstream: Repository, tmp_path: Path) -> None:
+    clone = shallow_clone(upstream, tmp_path / "clone")
+    clone.git("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+    assert git.deepen(str(clone.root), "HEAD~10", clone.environ)
+    assert git.resolve_commit(str(clone.root), "origin/topic", clone.environ) is None
 
 
 def test_a_base_that_is_here_is_not_fetched(upstream: Repository, tmp_path: Path) -> None:
@@ -700,6 +719,7 @@ def test_a_revision_is_read_without_a_checkout(repo: Repository) -> None:
 
 def test_links_in_a_revision_are_followed_inside_of_it(repo: Repository) -> None:
     repo.write("packages/a/file", "content")
+    repo.write("etc/passwd", "not meant")
     for name, target in {
         "to-file": "packages/a/file", "to-folder": "packages/a", "packages/up": "..",
         "outside": "../x", "absolute": "/etc/passwd", "loop": "loop", "broken": "nothing",
@@ -712,7 +732,10 @@ def test_links_in_a_revision_are_followed_inside_of_it(repo: Repository) -> None
     for name in ("outside", "absolute", "loop", "broken", "to-folder"):
         assert tree.read(name) is None
     assert tree.entries("to-folder") == {"file": False}
-    assert [name for name, is_folder in tree.entries("").items() if is_folder] == ["packages"]
+    assert [name for name, is_folder in tree.entries("").items() if is_folder] == [
+        "etc",
+        "packages",
+    ]
 
 
 def test_a_revision_is_read_from_a_workspace_below_the_toplevel(repo: Repository) -> None:

@@ -433,7 +433,7 @@ def test_a_reader_that_has_gone_is_told_once_and_never_raises() -> None:
     reporter = Reporter(
         ReporterOptions(stdout=writer, stderr=error, on_broken=lambda: told.append(True))
     )
-    for event in (*RAN, *HIT, *RAN, run_finished()):
+    for event in (*RAN, *HIT, WarningRaised("ended"), *FAILED, run_finished(interrupted=13)):
         reporter.handle(event)
     reporter.close()
     os.close(writer)

@@ -109,6 +109,15 @@ def test_any_number_of_changed_and_untracked_files_is_put_in_place(
         assert files.is_tracked(path) == path.endswith("/tracked")
 
 
+def test_files_of_nested_repositories_are_sorted_in(repo: Repository) -> None:
+    repo.write("a", "c")
+    repo.commit()
+    Repository(repo.root / "b").write("n")
+    files = repo.files()
+    assert files.paths == ["a", "b/n", "c"]
+    assert files.span("b") == (1, 2)
+
+
 def test_a_span_holds_exactly_what_is_below_a_directory(repo: Repository) -> None:
     repo.write("a", "b/c", "b/d/e", "b-c/d", "b.c", "b0", "c/d")
     files = repo.files()
@@ -303,6 +312,28 @@ def test_a_memo_is_changed_only_when_something_is_worth_saving(
     assert look()
 
 
+def test_a_memo_does_not_grow_without_end(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = os.stat(repo.root).st_ctime_ns + 10**10
+    monkeypatch.setattr("time.time_ns", lambda: later)
+    monkeypatch.setattr("bao_core.content._MOST_ENTRIES", 3)
+    repo.write("tracked")
+    repo.commit()
+    repo.write("a", "b", "c", "d")
+    memo = HashMemo()
+    for gone in (None, "b", "c", "d"):
+        if gone:
+            (repo.root / gone).unlink()
+            repo.write("a", content=gone)
+        files = begin(str(repo.root), str(repo.state), repo.environ, memo).result()
+        files.identities(0, len(files.paths))
+        assert memo.changed
+        memo = HashMemo(memo.entries)
+    assert set(memo.entries) == {"\0index", "a", "d"}
+    assert files.paths == ["a", "tracked"]
+
+
 def test_a_memo_that_nobody_added_to_is_not_changed() -> None:
     assert not HashMemo({"a": (Stamp(0, 0, 0, 0, 0), "0" * 40)}).changed
 
@@ -385,6 +416,20 @@ def test_a_record_knows_the_bytes_that_were_read_not_those_that_were_listed(
     tree.read("package.json")
     assert not tree.record().still_holds(files)
     assert tree.record().still_holds(workspace.files())
+
+
+def test_a_folder_that_may_change_unseen_is_listed_again(
+    workspace: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one tick of the clock, a folder keeps its stamp while its entries change."""
+    changed = os.stat(workspace.root / "packages").st_ctime_ns
+    tree = RecordingTree(WorktreeTree(str(workspace.root), workspace.files()))
+    monkeypatch.setattr("time.time_ns", lambda: changed)
+    tree.entries("packages")
+    assert tree.record().directories["packages"][0] is None
+    monkeypatch.setattr("time.time_ns", lambda: changed + 2 * 10**9)
+    tree.entries("packages")
+    assert tree.record().directories["packages"][0] is not None
 
 
 def test_a_record_falls_with_the_target_of_a_link_that_was_read(workspace: Repository) -> None:

@@ -45,9 +45,10 @@ def check_next(root: Path, entry: Any, others: list[Any], kit: Any, open_cache: 
     assert kit.get(again, entry)
     assert list(again.verify()) == []
     if LONG:
-        assert again.stats().entries == len(others) + 1
+        there = len(kit.files_below(root / "results"))
+        assert again.stats().entries == there
         again.rebuild()
-        assert again.stats().entries == len(others) + 1
+        assert again.stats().entries == there
         again.close()
 
 
@@ -141,7 +142,8 @@ def test_a_disk_that_refuses_costs_the_entry_and_nothing_else(
             cache.close()
         assert answer in {"stored", "fault" if number == errno.EIO else "refused"}
         assert kit.get(open_cache(root), entry) == (answer == "stored")
-        assert kit.files_below(root / "unfinished") == [] or lasting
+        # At most the one whose removal was refused; it goes when it is old.
+        assert lasting or len(kit.files_below(root / "unfinished")) <= 1
         check_next(root, entry, [other], kit, open_cache)
         if faults.count < at:
             break

@@ -117,15 +117,8 @@ class Upkeep:
 
     def close(self) -> None:
         """Leave a note of how much was stored."""
-        units = self._added // _UNIT
-        if units:
-            try:
-                descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-            except OSError:
-                pass
-            else:
-                with open(descriptor, "wb", buffering=0) as file:
-                    file.write(b"." * units)
+        if units := self._added // _UNIT:
+            self._append(b"." * units)
         if self._catalogue is not None:
             self._catalogue.close()
             self._catalogue = None
@@ -150,6 +143,16 @@ class Upkeep:
             return float(first), len(rest)
         except (OSError, ValueError):
             return None, 0
+
+    def _append(self, data: bytes) -> None:
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            pass  # then the next eviction comes a little later
 
     def _write_last(self) -> None:
         text = f"{time.time():.0f}\n".encode("ascii")
