@@ -13,8 +13,8 @@ from queue import SimpleQueue
 from threading import Thread
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from bao_core.digests import hash_text
 from bao_core.errors import BaoError, GraphError
 from bao_core.events import TaskFinished, TaskOutput, TaskWaited
 from bao_core.explain import Explainer
@@ -22,20 +22,21 @@ from bao_core.interfaces.executor import Claim, Usage
 from bao_core.interfaces.scheduler import ReadyTask
 from bao_core.model import Reason
 from bao_core.stamps import stamps_stand
-from bao_core.task_keys import effective_follow
-from bao_core.task_run import GRACE, Finished, TaskRun
+from bao_core.task_run import GRACE, TaskRun
+from bao_core.upstream import Upstream
+from bao_core.workbench import Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from bao_core.interfaces.executor import Executor
+    from bao_core.interfaces.executor import Executor, Worker
     from bao_core.interfaces.gate import Gate, Ticket
     from bao_core.interfaces.scheduler import Scheduler
-    from bao_core.model import CacheKey, Stamp, Task, TaskGraph, TaskId
+    from bao_core.model import CacheKey, Task, TaskGraph, TaskId
     from bao_core.task_keys import KeyedTask
-    from bao_core.task_run import Workbench
     from bao_core.tiers import Hit
+    from bao_core.workbench import Workbench
 
 RESTORES_AT_ONCE = 4
 
@@ -60,6 +61,7 @@ class _Running(Struct):
     granted: int = 0
     started: bool = False
     restores: bool = False
+    worker: str = ""
 
 
 class Engine:
@@ -83,6 +85,7 @@ class Engine:
         self._explainer = Explainer(bench.state, bench.tiers, bench.keys)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._finished: dict[TaskId, Finished] = {}
+        self._upstream = Upstream(graph, self._finished)
         self._downstream: dict[TaskId, list[TaskId]] = {}
         self._unfinished_upstream: dict[TaskId, int] = {}
         self._keyed: dict[TaskId, KeyedTask] = {}
@@ -91,8 +94,9 @@ class Engine:
         self._restorable: dict[TaskId, TaskRun] = {}
         self._placeable: dict[TaskId, TaskRun] = {}
         self._ran_above: set[TaskId] = set()
+        self._sizes: dict[str, int] = {}
+        self._ready_tasks: dict[TaskId, ReadyTask] = {}
         self._running: dict[TaskId, _Running] = {}
-        self._produced: dict[TaskId, str] = {}
         self._stopping: Reason | None = None
         self._paths: dict[TaskId, float] | None = None
         self.interrupted = 0
@@ -219,7 +223,7 @@ class Engine:
                 task, "executed", error.exit_code, tainted=True,
                 reasons=(Reason("no-key", str(error)),),
             )  # fmt: skip
-        taint = self._taint_of(task)
+        taint = self._upstream.taint_of(task)
         if task.transit:
             return Finished(task, "passed", keyed=keyed, tainted=bool(taint), reasons=taint)
         if not taint and self._standing.get(task.id) is not None:
@@ -233,7 +237,7 @@ class Engine:
             hit=hit,
             reasons=reasons,
             taint=taint,
-            upstream_stamps=self._upstream_stamps(task),
+            upstream_stamps=self._upstream.stamps(task),
             span=os.urandom(8).hex(),
         )
         if hit is not None:
@@ -265,17 +269,6 @@ class Engine:
                 return Reason("upstream-failed", f"upstream {edge.id} {word}")
         return None
 
-    def _taint_of(self, task: Task) -> tuple[Reason, ...]:
-        reasons = []
-        for edge in task.upstream:
-            upstream = self._finished[edge.id]
-            if upstream.failed:
-                reasons.append(Reason("upstream-failed", f"upstream {edge.id} failed"))
-            elif upstream.tainted:
-                text = f"upstream {edge.id} changed under it, or something above it did"
-                reasons.append(Reason("upstream-tainted", text))
-        return tuple(reasons)
-
     def _key_of(self, task: Task) -> KeyedTask:
         """The task's key as of now: the known one, unless upstream work may have changed it."""
         known = self._keyed.get(task.id)
@@ -286,58 +279,13 @@ class Engine:
         inputs = known.inputs if known is not None else keys.resolve(task)
         if upstream_ran:
             inputs = check.refreshed(task, inputs) or inputs
-        keyed = keys.key(task, inputs, self._followed(task))
+        keyed = keys.key(task, inputs, self._upstream.followed(task))
         if known is None or known.key != keyed.key:
             self._keyed[task.id] = keyed
             self._standing.pop(task.id, None)
             if self._bench.look_up and self._may_look_up(task):
                 self._hits.update(self._bench.tiers.look_up([keyed.key]))
         return keyed
-
-    def _followed(self, task: Task) -> dict[TaskId, str]:
-        followed: dict[TaskId, str] = {}
-        for edge in task.upstream:
-            match effective_follow(edge, self._graph):
-                case "none":
-                    continue
-                case "outputs":
-                    followed[edge.id] = self._produced_by(edge.id)
-                case "key":
-                    keyed = self._finished[edge.id].keyed
-                    followed[edge.id] = keyed.key if keyed is not None else "none"
-        return followed
-
-    def _produced_by(self, task_id: TaskId) -> str:
-        """A hash over what a task and everything it follows left; of a transit task, its inputs."""
-        known = self._produced.get(task_id)
-        if known is None:
-            finished = self._finished[task_id]
-            own = [finished.outputs]
-            if finished.outcome == "passed" and finished.keyed is not None:
-                inputs = finished.keyed.inputs
-                own = [*inputs.paths, *inputs.identities]
-            above = [
-                self._produced_by(edge.id)
-                for edge in finished.task.upstream
-                if edge.follow != "none"
-            ]
-            known = self._produced[task_id] = hash_text("own", *own, "above", *above)
-        return known
-
-    def _upstream_stamps(self, task: Task) -> list[tuple[TaskId, Mapping[str, Stamp]]]:
-        seen: set[TaskId] = set()
-        pending = [edge.id for edge in task.upstream]
-        stamps: list[tuple[TaskId, Mapping[str, Stamp]]] = []
-        while pending:
-            task_id = pending.pop()
-            if task_id in seen:
-                continue
-            seen.add(task_id)
-            finished = self._finished[task_id]
-            if finished.stamps:
-                stamps.append((task_id, finished.stamps))
-            pending.extend(edge.id for edge in finished.task.upstream)
-        return stamps
 
     def _stood(self, task: Task, keyed: KeyedTask) -> Finished:
         memory = self._bench.state.memory.tasks[task.id]
@@ -376,20 +324,37 @@ class Engine:
     def _place(self) -> None:
         if not self._placeable:
             return
-        ready = [
-            ReadyTask(
-                task_id,
-                self._graph.tasks[task_id].definition.weight,
-                self._graph.tasks[task_id].definition.mutex,
-                self._critical_path(task_id),
-            )
-            for task_id in sorted(self._placeable)
-        ]
-        machinery = self._machinery
-        for placement in machinery.scheduler.next(ready, machinery.executor.workers()):
+        workers = self._workers()
+        if not any(worker.free_slots for worker in workers):
+            return
+        ready = [self._ready_task(task_id) for task_id in sorted(self._placeable)]
+        for placement in self._machinery.scheduler.next(ready, workers):
             job = self._placeable.pop(placement.id)
-            self._running[placement.id] = _Running(job)
+            self._running[placement.id] = _Running(job, worker=placement.worker)
             self._ask_gates(placement.id)
+
+    def _ready_task(self, task_id: TaskId) -> ReadyTask:
+        known = self._ready_tasks.get(task_id)
+        if known is None:
+            definition = self._graph.tasks[task_id].definition
+            known = self._ready_tasks[task_id] = ReadyTask(
+                task_id, definition.weight, definition.mutex, self._critical_path(task_id)
+            )
+        return known
+
+    def _workers(self) -> list[Worker]:
+        """Where there is room, counting what was placed there and has not started yet."""
+        placed: dict[str, int] = {}
+        for task_id, running in self._running.items():
+            weight = self._graph.tasks[task_id].definition.weight
+            placed[running.worker] = placed.get(running.worker, 0) + weight
+        workers = []
+        for worker in self._machinery.executor.workers():
+            size = max(self._sizes.get(worker.id, 0), worker.free_slots)
+            self._sizes[worker.id] = size
+            free = min(worker.free_slots, size - placed.get(worker.id, 0))
+            workers.append(replace(worker, free_slots=max(0, free)))
+        return workers
 
     def _ask_gates(self, task_id: TaskId) -> None:
         running = self._running[task_id]

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from bao_core.model import Task, TaskGraph, TaskId
     from bao_core.task_keys import KeyedTask
-    from bao_core.task_run import Finished, Workbench
     from bao_core.tiers import Hit
+    from bao_core.workbench import Finished, Workbench
 
 
 class Forecast:

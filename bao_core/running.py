@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bao_core.builtins.signals import Interrupts
     from bao_core.model import Task, TaskGraph, TaskId
     from bao_core.session import RunOptions, Session
-    from bao_core.task_run import Finished, Workbench
+    from bao_core.workbench import Finished, Workbench
 
 
 class Trace(Struct, frozen=True):
@@ -84,6 +84,7 @@ class Run:
         session, began = self._session, time.time()
         graph = session.plan_of(self._options)
         bench = session.bench(graph, self._options, self._trace)
+        session.components.subscribe_sinks()
         session.bus.emit(self._started(graph, began))
         engine = Engine(
             graph,
@@ -134,8 +135,8 @@ class Run:
         self._interrupts = interrupts = Interrupts(session.cancelled, on_signal=engine.interrupt)
         interrupts.__enter__()
         slots = session.concurrency(self._options)
-        executor = session.open_executor(slots)
-        return Machinery(executor, session.open_scheduler(), session.open_gates(slots))
+        opened = session.components
+        return Machinery(opened.executor(slots), opened.scheduler(), opened.gates(slots))
 
     @staticmethod
     def _exit_code(engine: Engine, finished: Mapping[TaskId, Finished]) -> int:

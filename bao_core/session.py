@@ -11,36 +11,32 @@ from threading import Event as Flag
 from msgspec import Struct
 
 from bao_core import __version__, worktree
+from bao_core.components import Components
 from bao_core.digests import hash_text
-from bao_core.errors import BaoError, CacheError, PluginError, UsageError, WorkspaceError
+from bao_core.errors import UsageError, WorkspaceError
 from bao_core.events import EventBus, NoteAdded
 from bao_core.graph import PackageGraph, build_task_graph
-from bao_core.interfaces.component import Context
 from bao_core.plugins import PluginHost
 from bao_core.root import disabled_above, find_root
 from bao_core.state import WorkspaceState, boot_id, cache_root, workspace_state_dir
-from bao_core.tiers import CacheTiers, Tier
 from bao_core.workspace import WorkspaceSource, load_workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from tempfile import TemporaryDirectory
-    from typing import Any, Self
+    from typing import Self
 
-    from bao_core.config_model import CacheTable, RootConfig
+    from bao_core.config_model import RootConfig
     from bao_core.events import Sink
-    from bao_core.interfaces.component import Component
-    from bao_core.interfaces.executor import Executor
-    from bao_core.interfaces.gate import Gate
-    from bao_core.interfaces.scheduler import Scheduler
     from bao_core.interfaces.workspace import WorkspaceProvider
     from bao_core.model import FileTree, TaskDefinition, TaskGraph, TaskId, Workspace
     from bao_core.records import Explanation, TaskRecord
     from bao_core.running import Trace
     from bao_core.selection import Selection
     from bao_core.task_keys import KeySettings
-    from bao_core.task_run import Workbench
+    from bao_core.tiers import CacheTiers
+    from bao_core.workbench import Workbench
     from bao_core.workspace import ResolvedWorkspace
     from bao_core.worktree import WorktreeFiles
 
@@ -96,7 +92,6 @@ class Session:
         self.host = host
         self.bus = bus
         self.cancelled = Flag()
-        self._opened: list[Component] = []
         self._contributor_fault = ""
         self._scratch: TemporaryDirectory[str] | None = None
         self._phase_started = time.perf_counter()
@@ -105,6 +100,15 @@ class Session:
         self._hashes = worktree.HashMemo({})
         self._pending = worktree.begin(root, self.state_dir, environ, self._hashes)
         self.state = WorkspaceState(self.state_dir)
+        self.components = Components(
+            host,
+            bus,
+            root=root,
+            state_dir=self.state_dir,
+            environ=environ,
+            cancelled=self.cancelled,
+            config=lambda: self.config,
+        )
         self._hashes.entries.update(self.state.memory.hashes)
 
     @classmethod
@@ -193,6 +197,11 @@ class Session:
         """The package graph."""
         return PackageGraph(self.workspace)
 
+    @property
+    def tiers(self) -> CacheTiers:
+        """The cache tiers."""
+        return self.components.tiers
+
     @cached_property
     def closures(self) -> Mapping[str, tuple[str, ...]]:
         """What each package reaches in the lock files, as `name@version`."""
@@ -209,15 +218,7 @@ class Session:
 
     def _providers(self, config: RootConfig) -> list[WorkspaceProvider]:
         self._apply(config)
-        classes = self.host.workspace_providers()
-        if failed := self.host.failed_offering("bao_workspace_providers"):
-            broken = failed[0]
-            raise PluginError(
-                f"plugin '{broken.name}' ({broken.distribution} {broken.version}) finds packages "
-                f"and is broken: {broken.error}",
-                hint=f"mend it, or set BAO_DISABLE_PLUGINS={broken.name}",
-            )
-        return [self._open(cls, config=config) for cls in classes]
+        return self.components.providers(config)
 
     # --- what is asked of it -----------------------------------------------------------------
 
@@ -351,7 +352,7 @@ class Session:
         from bao_core.intents import OutputIntents
         from bao_core.running import TaskEnvironments, Trace
         from bao_core.task_keys import KeyMaker
-        from bao_core.task_run import Workbench
+        from bao_core.workbench import Workbench
 
         trace = trace or Trace.begin(self.environ)
         resolver = InputResolver(
@@ -425,7 +426,7 @@ class Session:
         contributed: dict[TaskId, dict[str, str]] = {}
         for cls in classes:
             try:
-                component = self._open(cls)
+                component = self.components.open(cls)
                 for task_id, parts in component.parts(tasks).items():
                     named = contributed.setdefault(task_id, {})
                     named.update((f"{cls.name}:{part.name}", part.value) for part in parts)
@@ -441,103 +442,6 @@ class Session:
         asked = options.concurrency or self.config.concurrency
         return processors() if asked is None else parse_concurrency(str(asked))
 
-    def open_executor(self, slots: int) -> Executor:
-        """The configured executor."""
-        name = self.config.executor
-        cls = self.host.executor(name)
-        if cls is None:
-            raise self._not_installed("executor", name, "bao_executors")
-        executor: Executor = self._open(cls, {"slots": slots} if name == "local" else {})
-        return executor
-
-    def open_scheduler(self) -> Scheduler:
-        """The configured scheduler."""
-        name = self.config.scheduler
-        cls = self.host.scheduler(name)
-        if cls is None:
-            raise self._not_installed("scheduler", name, "bao_schedulers")
-        scheduler: Scheduler = self._open(cls)
-        return scheduler
-
-    def open_gates(self, slots: int) -> list[Gate]:
-        """Every gate that can be opened."""
-        gates: list[Gate] = []
-        for cls in self.host.gates():
-            try:
-                gates.append(self._open(cls, {"concurrency": slots} if cls.name == "slots" else {}))
-            except BaoError as error:
-                self.bus.warn(f"gate '{cls.name}' could not be opened and is left out: {error}")
-        return gates
-
-    @cached_property
-    def tiers(self) -> CacheTiers:
-        """The cache tiers, as configured; one that cannot be opened is named and left out."""
-        tiers: list[Tier] = []
-        for table in self.config.cache:
-            cls = self.host.backend(table.backend)
-            if cls is None:
-                if table.key:
-                    raise self._not_installed("cache backend", table.backend, "bao_cache_backends")
-                continue
-            try:
-                backend = self._open_with(cls, table.settings, table.key)
-            except CacheError as error:
-                self.bus.warn(f"cache tier '{table.name}' is left out: {error}")
-                continue
-            tiers.append(Tier(table.name, backend, table.read, self._may_write(table)))
-        return CacheTiers(tiers, self.bus.warn)
-
-    def _may_write(self, table: CacheTable) -> bool:
-        return table.write == "always" or (table.write == "trusted" and self._is_trusted())
-
-    def _is_trusted(self) -> bool:
-        """Pull requests of others run code that nobody has read yet."""
-        event = self.environ.get("GITHUB_EVENT_NAME", "")
-        return not event.startswith("pull_request") and "BAO_UNTRUSTED" not in self.environ
-
-    def _not_installed(self, what: str, name: str, hook: str) -> PluginError:
-        installed = ", ".join(self.host.names(hook)) or "none"
-        return PluginError(
-            f"{what} '{name}' is not installed (installed: {installed})",
-            where=self.config.path or None,
-            hint=f"try: pip install bao-{what.split(maxsplit=1)[0]}-{name}",
-        )
-
-    def _open(
-        self,
-        cls: type[Any],
-        given: Mapping[str, Any] | None = None,
-        *,
-        config: RootConfig | None = None,
-    ) -> Any:
-        """Open a component with its settings from the configuration, on top of those given."""
-        table, place = (config or self.config).component_settings(cls.name)
-        return self._open_with(cls, {**(given or {}), **table}, place)
-
-    def _open_with(self, cls: type[Any], table: Mapping[str, Any], place: str) -> Any:
-        if table or _has_required_fields(cls.Settings):
-            from bao_core.config import decode_settings
-
-            tree = worktree.WorktreeTree(self.root, None)
-            settings = decode_settings(
-                cls.Settings, table, where=self.config.path, key=place, tree=tree
-            )
-        else:
-            settings = cls.Settings()
-        component = cls.open(settings, self._context)
-        self._opened.append(component)
-        return component
-
-    @cached_property
-    def _context(self) -> Context:
-        return Context(
-            root=self.root,
-            state_dir=os.path.join(self.state_dir, "components"),
-            environ=self.environ,
-            cancelled=self.cancelled,
-            emit=self.bus.emit,
-        )
-
     # --- the end -----------------------------------------------------------------------------
 
     def save(self) -> None:
@@ -548,13 +452,8 @@ class Session:
         self.state.save()
 
     def close(self) -> None:
-        """Close every component that was opened, the last first."""
-        for component in reversed(self._opened):
-            try:
-                component.close()
-            except Exception as error:  # noqa: BLE001 - the others must be closed as well
-                self.bus.warn(f"'{component.name}' did not close: {error!r}")
-        self._opened.clear()
+        """Close every component that was opened, and remove what was only for this invocation."""
+        self.components.close()
         if self._scratch is not None:
             self._scratch.cleanup()
 
@@ -567,7 +466,3 @@ class Session:
         with open(target, "a", encoding="utf-8") as file:
             file.write(f'{{"phase": "{name}", "ms": {(now - self._phase_started) * 1000:.3f}}}\n')
         self._phase_started = time.perf_counter()
-
-
-def _has_required_fields(settings: type[Struct]) -> bool:
-    return len(settings.__struct_defaults__) < len(settings.__struct_fields__)

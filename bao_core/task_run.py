@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from typing import Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from bao_core.digests import digest_bytes
 from bao_core.errors import BaoError, CacheError, ExecutionError, OutputError
 from bao_core.events import TaskOutput, TaskStarted, TaskWaited
-from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResult, Usage
+from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResult
 from bao_core.keys import encode_parts
 from bao_core.model import ActionResult, CacheKey, Reason, Stamp
 from bao_core.outputs import OutputSpec, clean, collect, recover, restore, standing
@@ -22,95 +20,24 @@ from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
 from bao_core.task_log import TaskLog
 from bao_core.tiers import BytesSource
+from bao_core.workbench import Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bao_core.events import EventBus
-    from bao_core.input_check import InputCheck
-    from bao_core.intents import OutputIntents
     from bao_core.interfaces.executor import Execution, Executor
-    from bao_core.model import Command, Package, Task, TaskId, Workspace
-    from bao_core.state import WorkspaceState
-    from bao_core.task_keys import KeyedTask, KeyMaker
-    from bao_core.tiers import CacheTiers, Hit
-    from bao_core.worktree import WorktreeFiles
+    from bao_core.model import Command, Package, Task, TaskId
+    from bao_core.task_keys import KeyedTask
+    from bao_core.tiers import Hit
+    from bao_core.workbench import Workbench
 
 GRACE = 5.0
 """Seconds that an interrupted task gets between TERM and KILL."""
 
 NAMED_AT_ONCE = 3
 """Paths that one warning names."""
-
-Outcome = Literal["executed", "restored", "stood", "skipped", "passed"]
-"""How a task came to its end; `stood` is a hit whose outputs were all in place, `passed` a transit
-task."""
-
-
-class Finished(Struct, frozen=True):
-    """How a task came to its end, for the tasks downstream and for the reports.
-
-    Attributes:
-        outputs: A hash over what it left behind; empty where it left nothing known.
-        stamps: Of what it left behind.
-        tainted: Nothing downstream of it may be stored.
-    """
-
-    task: Task
-    outcome: Outcome
-    exit_code: int | None = None
-    keyed: KeyedTask | None = None
-    outputs: str = ""
-    stamps: Mapping[str, Stamp] = {}
-    tainted: bool = False
-    stored: bool = False
-    reasons: tuple[Reason, ...] = ()
-    tier: str | None = None
-    started: float = 0.0
-    duration: float = 0.0
-    saved: float = 0.0
-    flaky: bool = False
-    cancelled: bool = False
-    usage: Usage = Usage()
-    worker: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ran and did not succeed."""
-        return bool(self.exit_code)
-
-
-class Workbench(Struct, frozen=True):
-    """What every task of a run works with.
-
-    Attributes:
-        staging_dir: Where files wait before they are moved into place.
-        environment: Gives the environment of a task's command.
-        replay: Whether the log of a hit is shown.
-        store: Whether results may be stored in this run.
-        look_up: Whether results may be used in this run.
-        uncacheable: Why a task may not be stored in this run whatever happens; empty if it may.
-    """
-
-    workspace: Workspace
-    files: WorktreeFiles
-    keys: KeyMaker
-    check: InputCheck
-    tiers: CacheTiers
-    state: WorkspaceState
-    intents: OutputIntents
-    bus: EventBus
-    boot: str
-    run_span: str
-    staging_dir: str
-    environment: Callable[[Task, str], dict[str, str]]
-    replay: Callable[[Task], bool]
-    is_ignored: Callable[[Sequence[str]], Collection[str]]
-    uncacheable: Callable[[Task], str]
-    look_up: bool = True
-    store: bool = True
-    replace: bool = False
 
 
 class TaskRun:

@@ -1,0 +1,92 @@
+"""What the tasks of a run work with, and how each of them ended."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from bao_core.interfaces.executor import Usage
+from bao_core.model import Reason, Stamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from bao_core.events import EventBus
+    from bao_core.input_check import InputCheck
+    from bao_core.intents import OutputIntents
+    from bao_core.model import Task, Workspace
+    from bao_core.state import WorkspaceState
+    from bao_core.task_keys import KeyedTask, KeyMaker
+    from bao_core.tiers import CacheTiers
+    from bao_core.worktree import WorktreeFiles
+
+Outcome = Literal["executed", "restored", "stood", "skipped", "passed"]
+"""How a task came to its end; `stood` is a hit whose outputs were all in place, `passed` a transit
+task."""
+
+
+class Finished(Struct, frozen=True):
+    """How a task came to its end, for the tasks downstream and for the reports.
+
+    Attributes:
+        outputs: A hash over what it left behind; empty where it left nothing known.
+        stamps: Of what it left behind.
+        tainted: Nothing downstream of it may be stored.
+    """
+
+    task: Task
+    outcome: Outcome
+    exit_code: int | None = None
+    keyed: KeyedTask | None = None
+    outputs: str = ""
+    stamps: Mapping[str, Stamp] = {}
+    tainted: bool = False
+    stored: bool = False
+    reasons: tuple[Reason, ...] = ()
+    tier: str | None = None
+    started: float = 0.0
+    duration: float = 0.0
+    saved: float = 0.0
+    flaky: bool = False
+    cancelled: bool = False
+    usage: Usage = Usage()
+    worker: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ran and did not succeed."""
+        return bool(self.exit_code)
+
+
+class Workbench(Struct, frozen=True):
+    """What every task of a run works with.
+
+    Attributes:
+        staging_dir: Where files wait before they are moved into place.
+        environment: Gives the environment of a task's command.
+        replay: Whether the log of a hit is shown.
+        store: Whether results may be stored in this run.
+        look_up: Whether results may be used in this run.
+        uncacheable: Why a task may not be stored in this run whatever happens; empty if it may.
+    """
+
+    workspace: Workspace
+    files: WorktreeFiles
+    keys: KeyMaker
+    check: InputCheck
+    tiers: CacheTiers
+    state: WorkspaceState
+    intents: OutputIntents
+    bus: EventBus
+    boot: str
+    run_span: str
+    staging_dir: str
+    environment: Callable[[Task, str], dict[str, str]]
+    replay: Callable[[Task], bool]
+    is_ignored: Callable[[Sequence[str]], Collection[str]]
+    uncacheable: Callable[[Task], str]
+    look_up: bool = True
+    store: bool = True
+    replace: bool = False
