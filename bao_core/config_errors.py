@@ -263,7 +263,7 @@ def _describe_value(value: Any) -> str:
         return f"the text '{value}'"
     if isinstance(value, int | float):
         return f"the number {value}"
-    types = {list: "a list", tuple: "a list", dict: "a table"}
+    types: dict[type[Any], str] = {list: "a list", tuple: "a list", dict: "a table"}
     return types.get(type(value), "a date or a time")
 
 

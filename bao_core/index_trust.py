@@ -36,6 +36,10 @@ _FEW = 16
 """For so many lookups, searching the text is cheaper than taking it apart."""
 
 
+_PIECES = 3
+"""Parts of what is remembered: the index, the fingerprints, the exceptions."""
+
+
 class IndexTrust:
     """What is known of the claims of one state of the index.
 
@@ -63,7 +67,8 @@ class IndexTrust:
         memo.keep(_KEY)
         entry = memo.entries.get(_KEY)
         pieces = entry[1].split("\n", 2) if entry is not None else []
-        remembered, self._fingerprints, exceptions = pieces if len(pieces) == 3 else ("", "", "")  # noqa: PLR2004
+        whole = len(pieces) == _PIECES
+        remembered, self._fingerprints, exceptions = pieces if whole else ("", "", "")
         self.complete = remembered == index_id != ""
         self.exceptions: Sequence[str] = ()
         if self.complete and exceptions:

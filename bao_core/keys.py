@@ -22,6 +22,9 @@ TAG_DIGITS = 4
 """Hexadecimal digits that a stored part keeps of an environment value: enough to see a change,
 too few to confirm a guess."""
 
+MAX_PARTS = 256 << 20
+"""Bytes of parts that are believed; a blob that would unpack to more was not made by bao."""
+
 
 class StoredParts(Struct, frozen=True, array_like=True):
     """The parts of a key as they are kept beside a result, to explain a later miss with.
@@ -59,17 +62,21 @@ def storable_parts(
 
 
 def encode_parts(parts: StoredParts) -> bytes:
-    """The parts as a blob."""
-    return Encoder().encode(parts)
+    """The parts as a blob, compressed."""
+    import zstandard
+
+    return zstandard.compress(Encoder().encode(parts))
 
 
 def decode_parts(blob: bytes) -> StoredParts | None:
     """The parts in a blob; None where the blob is of another format."""
+    import zstandard
     from msgspec import MsgspecError
 
     try:
-        return Decoder(StoredParts).decode(blob)
-    except (MsgspecError, UnicodeDecodeError):
+        encoded = zstandard.decompress(blob, max_output_size=MAX_PARTS)
+        return Decoder(StoredParts).decode(encoded)
+    except (zstandard.ZstdError, MsgspecError, UnicodeDecodeError):
         return None
 
 

@@ -173,7 +173,7 @@ class FileTree(ABC):
             above = f"/{directory}/" if directory else "/"
             for name, is_directory in self.entries(directory).items():
                 # A name that recurs this often shows a link that leads back up.
-                if is_directory and above.count(f"/{name}/") < 5:  # noqa: PLR2004
+                if is_directory and above.count(f"/{name}/") < 5:  # noqa: PLR2004 - deeper, it is a link in a circle
                     waiting.append(f"{above[1:]}{name}")
 
 

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bao_core.interfaces.events import EventSink
     from bao_core.interfaces.executor import Executor
     from bao_core.interfaces.gate import Gate
     from bao_core.interfaces.scheduler import Scheduler
@@ -44,3 +45,11 @@ def bao_gates() -> Sequence[type[Gate]]:
     from bao_core.builtins.slots import SlotsGate
 
     return [SlotsGate]
+
+
+@hookimpl
+def bao_event_sinks() -> Sequence[type[EventSink]]:
+    """A log of what happens, for machines."""
+    from bao_core.builtins.event_log import EventLog
+
+    return [EventLog]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bao_core.hookspecs import hookimpl
+from bao_core.hookspecs import CommandSpec, hookimpl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,3 +17,10 @@ def bao_cache_backends() -> Sequence[type[CacheBackend]]:
     from bao_cache_local.backend import LocalCache
 
     return [LocalCache]
+
+
+@hookimpl
+def bao_commands() -> Sequence[CommandSpec]:
+    """Offer a command for scripts that keep or clear the cache, in CI for example."""
+    text = "Print the directory of the local cache."
+    return [CommandSpec("cache-dir", text, "bao_cache_local.command:cache_dir")]
