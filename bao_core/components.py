@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from msgspec import Struct
 
-    from bao_core.config_model import CacheTable, RootConfig
+    from bao_core.config.model import CacheTable, RootConfig
     from bao_core.events import EventBus
     from bao_core.interfaces.component import Component
     from bao_core.interfaces.executor import Executor

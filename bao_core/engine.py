@@ -21,7 +21,7 @@ from bao_core.explain import Explainer
 from bao_core.interfaces.executor import Claim, Usage
 from bao_core.interfaces.scheduler import ReadyTask
 from bao_core.model import Reason
-from bao_core.stamps import stamps_stand
+from bao_core.outputs.stamps import stamps_stand
 from bao_core.task_run import GRACE, TaskRun
 from bao_core.upstream import Upstream
 from bao_core.workbench import Finished

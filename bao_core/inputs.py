@@ -12,7 +12,7 @@ from bao_core.errors import InputError
 from bao_core.globs import compile_globs
 from bao_core.model import Stamp, Task, TaskId
 from bao_core.outputs import resolve_patterns
-from bao_core.stamps import GRANULARITY
+from bao_core.outputs.stamps import GRANULARITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
     from typing import Self
 
-    from bao_core.config_model import RootConfig
+    from bao_core.config.model import RootConfig
     from bao_core.events import Sink
     from bao_core.interfaces.workspace import WorkspaceProvider
     from bao_core.model import FileTree, TaskDefinition, TaskGraph, TaskId, Workspace
@@ -229,9 +229,9 @@ class Session:
             SelectionError: A filter matches nothing.
             GitError: A revision does not exist.
         """
-        from bao_core.base_revision import choose_base
-        from bao_core.changes import GitChanges
         from bao_core.selection import select
+        from bao_core.selection.base_revision import choose_base
+        from bao_core.selection.changes import GitChanges
 
         changes = GitChanges(
             self.root,

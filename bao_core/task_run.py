@@ -15,7 +15,7 @@ from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResul
 from bao_core.keys import encode_parts
 from bao_core.model import ActionResult, CacheKey, Reason, Stamp
 from bao_core.outputs import OutputSpec, clean, collect, recover, restore, standing
-from bao_core.stamps import stamps_equal
+from bao_core.outputs.stamps import stamps_equal
 from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
 from bao_core.task_log import TaskLog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bao_core.digests import blob_id_of_file
-from bao_core.stamps import GRANULARITY, stamp_from
+from bao_core.outputs.stamps import GRANULARITY, stamp_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

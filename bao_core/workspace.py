@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
-from bao_core.config_model import RootConfig
+from bao_core.config.model import RootConfig
 from bao_core.digests import hash_text
 from bao_core.errors import BaoError, OutputError, PluginError, WorkspaceError
 from bao_core.model import ROOT, Dependency, Package, TaskDefinition, TaskId, Workspace

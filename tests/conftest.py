@@ -78,9 +78,7 @@ class Repo:
                 path.unlink()
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, str):
-                content = content.encode()
-            path.write_bytes(content)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def read(self, name: str) -> str:
         """A file's text."""

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bao_core.config_model import RootConfig
+    from bao_core.config.model import RootConfig
     from bao_core.model import FileTree, Package, WorkspacePart
 
 MANIFEST = "bao.toml"
@@ -99,7 +99,7 @@ def _normal(pattern: str) -> str:
 
 
 def _package(tree: FileTree, directory: str) -> Package | None:
-    from bao_core.config_files import parse_toml
+    from bao_core.config.files import parse_toml
     from bao_core.model import Package
 
     path = f"{directory}/{MANIFEST}"

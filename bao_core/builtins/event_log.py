@@ -56,7 +56,7 @@ class EventLog(EventSink):
             return cls(None)
         try:
             place = os.path.join(context.root, path)
-            return cls(open(place, "ab", buffering=0))  # noqa: SIM115 - closed by `close`
+            return cls(open(place, "ab", buffering=0))
         except OSError as error:
             raise UsageError(
                 f"the event log cannot be written: {error.strerror}",

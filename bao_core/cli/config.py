@@ -18,7 +18,7 @@ def config(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str
     """Print the configuration of the root; returns the exit code."""
     arguments: ConfigArguments = invocation.arguments
     if arguments.schema:
-        from bao_core.config_schema import schema_text
+        from bao_core.config.schema import schema_text
 
         terminal.line(schema_text().rstrip("\n"))
         return 0

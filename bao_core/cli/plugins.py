@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bao_core.cli.commands import PluginsArguments
     from bao_core.cli.options import Invocation
     from bao_core.cli.terminal import Terminal
-    from bao_core.plugin_status import PluginInfo
+    from bao_core.plugins.status import PluginInfo
 
 
 def plugins(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -> int:

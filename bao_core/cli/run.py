@@ -111,9 +111,7 @@ def _reporter(session: Session, invocation: Invocation) -> Reporter:
 def _configured_output_logs(session: Session) -> dict[TaskId, OutputLogs]:
     """Whose output the definitions of tasks want shown, where they say so."""
     return {
-        cast("TaskId", f"{package}#{task}"): cast(
-            "OutputLogs", definition.output_logs
-        )
+        cast("TaskId", f"{package}#{task}"): cast("OutputLogs", definition.output_logs)
         for package, definitions in session.definitions.items()
         for task, definition in definitions.items()
         if definition.output_logs

@@ -99,7 +99,8 @@ def test_what_an_interrupted_task_left_is_neither_stored_nor_kept(held: Any, gat
     held.process.wait()
     assert gone_within(2.0, held.pids)
     assert held.read("p/dist/out") == "half\n"
-    held.write({"bao.toml": CONFIG.replace("echo half > dist/out", "ls dist > ../seen; echo w > dist/w")})
+    other = CONFIG.replace("echo half > dist/out", "ls dist > ../seen; echo w > dist/w")
+    held.write({"bao.toml": other})
     (gate.directory / "pids").unlink()
     process = held.start("run", "build")
     gate.wait()

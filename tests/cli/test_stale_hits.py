@@ -211,7 +211,9 @@ outputs = ["out.txt"]
 
 HELD = """
 [tasks.build]
-command = 'echo build >> $LEDGER; echo here > "$GATE/started"; cat "$GATE/go"; cat src.txt > out.txt'
+command = '''
+echo build >> $LEDGER; echo here > "$GATE/started"; cat "$GATE/go"; cat src.txt > out.txt
+'''
 outputs = ["out.txt"]
 """
 

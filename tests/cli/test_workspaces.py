@@ -177,7 +177,7 @@ def lock(version: str, tool: str) -> str:
             "name": "root",
             "lockfileVersion": 3,
             "packages": {
-                "": {"name": "root", "workspaces": ["packages/*"], "devDependencies": {"tool": "*"}},
+                "": {"workspaces": ["packages/*"], "devDependencies": {"tool": "*"}},
                 "node_modules/lib": {"resolved": "packages/lib", "link": True},
                 "node_modules/app": {"resolved": "packages/app", "link": True},
                 "node_modules/dep": {"version": version},

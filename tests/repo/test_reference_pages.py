@@ -14,8 +14,8 @@ from bao_core.cli.commands import COMMANDS, SHELLS
 from bao_core.cli.options import GLOBAL_OPTIONS, Command, Option
 from bao_core.config import RootConfig
 from bao_core.model import Reason
-from bao_core.plugin_checks import HOOKS, RESERVED_COMMANDS
-from bao_core.plugin_status import PluginInfo
+from bao_core.plugins.checks import HOOKS, RESERVED_COMMANDS
+from bao_core.plugins.status import PluginInfo
 from bao_core.records import Explanation, Summary, TaskRecord
 
 if TYPE_CHECKING:

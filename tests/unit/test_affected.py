@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bao_core.affected import closure_changes, find_difference, reach
-from bao_core.filters import RevisionRange
 from bao_core.git import ChangedFile
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, Package, Workspace
 from bao_core.selection import select
+from bao_core.selection.affected import closure_changes, find_difference, reach
+from bao_core.selection.filters import RevisionRange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bao_core.base_revision import PULL_REQUEST_VARIABLES, Base, choose_base, in_ci
 from bao_core.errors import GitError
+from bao_core.selection.base_revision import PULL_REQUEST_VARIABLES, Base, choose_base, in_ci
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bao_core.config_lines import find_header, find_lines, format_key, parse_key
+from bao_core.config.lines import find_header, find_lines, format_key, parse_key
 
 if TYPE_CHECKING:
-    from bao_core.config_lines import Key
+    from bao_core.config.lines import Key
 
 unhurried = settings(deadline=None)  # a busy machine is no mistake
 

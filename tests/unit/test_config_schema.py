@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
-from bao_core import config_model, config_records
-from bao_core.config_checks import PATTERNS, check
-from bao_core.config_errors import ConfigFile
-from bao_core.config_records import PackageTables, RootTables, TaskTable
-from bao_core.config_schema import json_schema, record_docs, schema_text
+from bao_core.config import model as config_model
+from bao_core.config import records as config_records
+from bao_core.config.checks import PATTERNS, check
+from bao_core.config.errors import ConfigFile
+from bao_core.config.records import PackageTables, RootTables, TaskTable
+from bao_core.config.schema import json_schema, record_docs, schema_text
 from bao_core.errors import ConfigError
 from bao_core.model import FileTree
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec import msgpack
 
-from bao_core.content import MISSING, Contents
 from bao_core.errors import InputError
 from bao_core.model import Stamp
 from bao_core.worktree import HashMemo, WorktreeFiles, begin
+from bao_core.worktree.content import MISSING, Contents
 
 LATER = 5_000_000_000
 """Nanoseconds after which a file is old enough for its hash to be remembered."""
@@ -689,7 +689,7 @@ def test_an_index_that_keeps_changing_vouches_for_nothing(
     repo.commit()
     repo.identities()
     states = iter(range(1000))
-    monkeypatch.setattr("bao_core.git_listing.index_id", lambda path: str(next(states)))
+    monkeypatch.setattr("bao_core.git.listing.index_id", lambda path: str(next(states)))
     files = repo.files()
     assert files.index_id == ""
     assert files.identity_of("a") == raw_identity(str(repo.root / "a"))
@@ -701,7 +701,7 @@ def test_an_index_that_changes_once_while_git_is_asked_is_read_again(
     repo.write("a", "one\n")
     repo.commit()
     states = iter(["old", "new", "new", "new"])
-    monkeypatch.setattr("bao_core.git_listing.index_id", lambda path: next(states))
+    monkeypatch.setattr("bao_core.git.listing.index_id", lambda path: next(states))
     assert repo.files().index_id == "new"
 
 

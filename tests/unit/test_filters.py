@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bao_core.errors import GitError, SelectionError
-from bao_core.filters import (
+from bao_core.git import ChangedFile
+from bao_core.graph import PackageGraph
+from bao_core.model import ROOT, Dependency, Package, Reason, Workspace
+from bao_core.selection import Selection, TaskFilter, select
+from bao_core.selection.filters import (
     Filter,
     RevisionRange,
     fixed_part,
@@ -20,10 +24,6 @@ from bao_core.filters import (
     parse_filter,
     resolve_directory,
 )
-from bao_core.git import ChangedFile
-from bao_core.graph import PackageGraph
-from bao_core.model import ROOT, Dependency, Package, Reason, Workspace
-from bao_core.selection import Selection, TaskFilter, select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

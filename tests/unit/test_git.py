@@ -10,7 +10,7 @@ import pytest
 
 from bao_core import git
 from bao_core.errors import GitError
-from bao_core.git_process import find_git, find_toplevel, git_environment, run_git
+from bao_core.git.process import find_git, find_toplevel, git_environment, run_git
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -487,7 +487,7 @@ def test_task_graphs_are_topological_closed_and_by_name(edges: dict[str, set[str
         left.discard(task_id)
 
 
-def test_a_group_edge_that_closes_a_cycle_is_no_edge_for_tasks_and_one_for_what_is_affected() -> None:
+def test_a_group_edge_that_closes_a_cycle_counts_only_for_what_is_affected() -> None:
     core = Package("core", "core", "x", "", dependencies=(Dependency("plugin", "group"),))
     plugin = Package("plugin", "plugin", "x", "", dependencies=(Dependency("core"),))
     tools = Package("tools", "tools", "x", "", dependencies=(Dependency("core", "group"),))

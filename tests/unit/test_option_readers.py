@@ -25,7 +25,7 @@ from bao_core.cli.options import (
     RunArguments,
 )
 from bao_core.errors import UsageError
-from bao_core.plugin_checks import RESERVED_COMMANDS
+from bao_core.plugins.checks import RESERVED_COMMANDS
 
 TYPER = TyperReader()
 

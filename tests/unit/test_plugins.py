@@ -13,8 +13,8 @@ import pytest
 
 from bao_core.interfaces.cache import CacheBackend
 from bao_core.interfaces.executor import Executor
-from bao_core.plugin_checks import HOOKS
 from bao_core.plugins import PluginHost
+from bao_core.plugins.checks import HOOKS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bao_core.base_revision import choose_base
 from bao_core.errors import SelectionError
 from bao_core.git import RevisionTree
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, FileTree, Package, Workspace
 from bao_core.selection import GitChanges, Selection, select
+from bao_core.selection.base_revision import choose_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

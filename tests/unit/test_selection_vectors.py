@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bao_core.base_revision import Base
 from bao_core.errors import GitError, SelectionError, WorkspaceError
 from bao_core.git import resolve_commit
 from bao_core.globs import compile_globs
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, FileTree, Package, Workspace
 from bao_core.selection import GitChanges, Selection, select
+from bao_core.selection.base_revision import Base
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

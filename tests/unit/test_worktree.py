@@ -12,8 +12,8 @@ from msgspec import json
 
 from bao_core.errors import GitError
 from bao_core.model import Stamp
-from bao_core.trees import TreeRecord
 from bao_core.worktree import HashMemo, RecordingTree, WorktreeFiles, WorktreeTree, begin
+from bao_core.worktree.trees import TreeRecord
 
 HOT = Path(__file__).parents[2]
 
@@ -317,7 +317,7 @@ def test_a_memo_does_not_grow_without_end(
 ) -> None:
     later = os.stat(repo.root).st_ctime_ns + 10**10
     monkeypatch.setattr("time.time_ns", lambda: later)
-    monkeypatch.setattr("bao_core.content._MOST_ENTRIES", 3)
+    monkeypatch.setattr("bao_core.worktree.content._MOST_ENTRIES", 3)
     repo.write("tracked")
     repo.commit()
     repo.write("a", "b", "c", "d")

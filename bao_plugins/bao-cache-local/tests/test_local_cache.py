@@ -492,7 +492,7 @@ cache.evict(EvictionPolicy(budget=0.02))
 cache.close()
 heavy = {{"sqlalchemy", "sqlite3", "subprocess", "json", "tempfile", "shutil", "pathlib",
          "concurrent.futures", "dataclasses", "logging", "asyncio", "zstandard",
-         "bao_core.collecting", "bao_core.restoring"}}
+         "bao_core.outputs.collecting", "bao_core.outputs.restoring"}}
 print(sorted(heavy & (set(sys.modules) - before)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -79,7 +79,7 @@ def test_an_exclusion_counts_wherever_it_stands_and_only_where_it_fits(load: Loa
 def test_a_workspace_that_links_back_up_is_walked_to_an_end(load: Load, tmp_path: Path) -> None:
     from bao_workspace_node.provider import NodeWorkspace
 
-    from bao_core.trees import WorktreeTree
+    from bao_core.worktree.trees import WorktreeTree
 
     inside = tmp_path / "packages/a"
     inside.mkdir(parents=True)
@@ -309,7 +309,7 @@ def test_values_that_are_no_text_are_taken_for_remarks(load: Load) -> None:
 def test_node_modules_is_neither_a_package_nor_looked_into(load: Load, tmp_path: Path) -> None:
     from bao_workspace_node.provider import NodeWorkspace
 
-    from bao_core.trees import WorktreeTree
+    from bao_core.worktree.trees import WorktreeTree
 
     class CountingTree(WorktreeTree):
         listed: ClassVar[list[str]] = []

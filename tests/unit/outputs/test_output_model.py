@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bao_core.errors import OutputError
-from bao_core.stamps import stamps_equal
+from bao_core.outputs.stamps import stamps_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bao_core import collecting
 from bao_core.errors import CacheError, OutputError
-from bao_core.outputs import OutputSpec, list_outputs, resolve_patterns, verify_outputs
+from bao_core.outputs import OutputSpec, collecting, list_outputs, resolve_patterns, verify_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bao_core.stamps import (
+from bao_core.outputs.stamps import (
     ABSENT,
     COARSE_GRANULARITY,
     GRANULARITY,
@@ -153,7 +153,8 @@ def test_asking_imports_and_starts_nothing() -> None:
     code = (
         "import sys; from bao_core.outputs import stamps_stand;"
         "stamps_stand('/', {}, recorded_at=0);"
-        "print([m for m in ('bao_core.restoring', 'bao_core.collecting', 'subprocess', 'json',"
+        "print([m for m in ('bao_core.outputs.restoring', 'bao_core.outputs.collecting',"
+        " 'subprocess', 'json',"
         " 'pathlib', 'shutil', 'tempfile', 'zstandard') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

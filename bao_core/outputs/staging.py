@@ -1,0 +1,126 @@
+"""Blobs on their way into a worktree: written beside it, verified, and not yet visible."""
+
+from __future__ import annotations
+
+import os
+
+from blake3 import blake3
+
+from bao_core.errors import CacheError
+from bao_core.model import Digest
+from bao_core.outputs.cloning import copy_contents, digest_descriptor, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+    from bao_core.interfaces.cache import BlobSink as _Sink
+    from bao_core.model import OutputFile
+else:
+    _Sink = object  # interfaces lie above this module
+
+_CHUNK = 1 << 20
+_SMALL = 1 << 16
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class StagingSink(_Sink):
+    """Makes one file for every output, `n0`, `n1` … in a directory, each a copy of its own.
+
+    Args:
+        directory: Where to make them; it exists.
+        files: The outputs; the number of each is its index.
+    """
+
+    def __init__(self, directory: str, files: Sequence[OutputFile]) -> None:
+        self._directory = directory
+        self._waiting: dict[Digest, list[tuple[int, bool]]] = {}
+        for index, file in enumerate(files):
+            self._waiting.setdefault(file.digest, []).append((index, file.executable))
+
+    def digests(self) -> list[Digest]:
+        """What has not arrived yet, each once."""
+        return list(self._waiting)
+
+    def write(self, digest: Digest, stream: BinaryIO) -> None:
+        """Take a blob from a stream."""
+
+        def fill(target: int) -> Digest:
+            hasher = blake3()
+            size = 0
+            while chunk := stream.read(_CHUNK):
+                hasher.update(chunk)
+                size += len(chunk)
+                write_all(target, chunk)
+            return Digest(hasher.hexdigest(), size)
+
+        self._take(digest, fill)
+
+    def clone(self, digest: Digest, path: str) -> None:
+        """Take a blob from a file."""
+        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if os.fstat(source).st_size <= _SMALL:
+                data = os.read(source, _SMALL + 1)
+                self.write_bytes(digest, data)
+            else:
+                self._take(digest, lambda target: _copy(source, target))
+        finally:
+            os.close(source)
+
+    def write_bytes(self, digest: Digest, data: bytes) -> None:
+        """Take a blob that is in memory."""
+        found = Digest(blake3(data).hexdigest(), len(data))
+        _require(found, digest)
+
+        def fill(target: int) -> Digest:
+            write_all(target, data)
+            return found
+
+        self._take(digest, fill)
+
+    def _take(self, digest: Digest, fill: Callable[[int], Digest]) -> None:
+        """Make every file of a digest: the first by `fill`, the others from the first."""
+        targets = self._waiting.get(digest)
+        if targets is None:
+            return
+        made: list[int] = []
+        try:
+            for index, executable in targets:
+                made.append(self._create(index, executable=executable))
+                if len(made) > 1:
+                    copy_contents(made[0], made[-1])
+                    os.close(made.pop())
+                else:
+                    _require(fill(made[0]), digest)
+        except BaseException:
+            for index, _ in targets:
+                self._discard(index)
+            raise
+        finally:
+            for descriptor in made:
+                os.close(descriptor)
+        del self._waiting[digest]
+
+    def _create(self, index: int, *, executable: bool) -> int:
+        mode = 0o755 if executable else 0o644  # the kernel takes the umask away
+        return os.open(f"{self._directory}/n{index}", _CREATE, mode)
+
+    def _discard(self, index: int) -> None:
+        try:
+            os.unlink(f"{self._directory}/n{index}")
+        except OSError:
+            pass  # never made, or it goes with its directory
+
+
+def _copy(source: int, target: int) -> Digest:
+    copy_contents(source, target)
+    return digest_descriptor(target)
+
+
+def _require(found: Digest, digest: Digest) -> None:
+    if found != digest:
+        raise CacheError(
+            f"blob {digest.hash[:12]} does not hold the {digest.size} bytes that it should"
+        )

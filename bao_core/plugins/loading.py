@@ -1,0 +1,212 @@
+"""Imports plugins and calls their hooks, one at a time, so that each can only break itself."""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType
+
+from bao_core.plugins.checks import HOOKS, answer_complaint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType, TracebackType
+    from typing import Any, TextIO
+
+    from pluggy import PluginManager
+
+
+class PluginFault(Exception):  # noqa: N818 - it is never raised out of the plugin host
+    """What is wrong with a plugin, as one clause that continues its name."""
+
+
+class PluginLoader:
+    """Turns entry points into hook implementations.
+
+    pluggy knows the hooks and checks the signatures; it is not left to call them, because it calls
+    in an order that depends on the disk and stops at the first exception.
+    """
+
+    def __init__(self) -> None:
+        self._manager: PluginManager | None = None
+
+    def load(self, name: str, target: str) -> dict[str, Callable[[], object]]:
+        """Import a plugin; returns what it implements, by hook.
+
+        Args:
+            name: The name of its entry point, unique among the plugins loaded.
+            target: The value of its entry point.
+
+        Raises:
+            PluginFault: It cannot be imported, or implements something that is no hook.
+        """
+        if ":" in target:
+            raise PluginFault(f"names '{target}' in its entry point, which must be a module")
+        manager = self._plugin_manager()
+        with _Isolated("failed to import"):
+            from importlib import import_module
+
+            module = import_module(target)
+        with _Isolated("was refused"):
+            _check_markers(module, manager)
+            manager.register(module, name)
+        try:
+            return _implementations(manager, name)
+        except PluginFault:
+            manager.unregister(name=name)
+            raise
+
+    def ask(self, hook: str, implementation: Callable[[], object]) -> Sequence[Any]:
+        """Call one implementation of a hook; returns its offers.
+
+        Raises:
+            PluginFault: It raised, or answered what is no answer to this hook.
+        """
+        with _Isolated(f"failed in {hook}"):
+            answer: Any = implementation()
+            complaint = answer_complaint(hook, answer)
+        if complaint is not None:
+            raise PluginFault(f"{complaint} in {hook}")
+        return tuple(answer)
+
+    def _plugin_manager(self) -> PluginManager:
+        if self._manager is None:
+            from pluggy import PluginManager
+
+            from bao_core import hookspecs
+
+            self._manager = PluginManager("bao")
+            self._manager.add_hookspecs(hookspecs)
+        return self._manager
+
+
+def mentioned_hooks(target: str) -> tuple[str, ...]:
+    """The hooks that the source of a module speaks of, without importing it.
+
+    Tells what a plugin would offer that cannot be imported and never was; all hooks where the
+    source cannot be found.
+    """
+    source = _source(target)
+    if source is None:
+        return HOOKS
+    return tuple(hook for hook in HOOKS if hook.encode() in source)
+
+
+def _source(target: str) -> bytes | None:
+    """The source of a module, found without importing the packages that it stands in."""
+    path: Sequence[str] | None = None
+    origin: str | None = None
+    parts = target.split(".")
+    for end in range(1, len(parts) + 1):
+        spec = _find_spec(".".join(parts[:end]), path)
+        if spec is None:
+            return None
+        path, origin = spec.submodule_search_locations, spec.origin
+    try:
+        with open(origin or "", "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _find_spec(name: str, path: Sequence[str] | None) -> Any:
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, path)
+        except Exception:  # noqa: BLE001, S112 - any finder may be installed
+            continue
+        if spec is not None:
+            return spec
+    return None
+
+
+def _check_markers(module: ModuleType, manager: PluginManager) -> None:
+    """Refuse a function named like a hook that pluggy would overlook for lack of its marker."""
+    for attribute, value in vars(module).items():
+        if (
+            attribute in HOOKS
+            and isinstance(value, FunctionType)
+            and manager.parse_hookimpl_opts(module, attribute) is None
+        ):
+            raise PluginFault(f"does not mark {attribute} with @hookimpl")
+
+
+def _implementations(manager: PluginManager, name: str) -> dict[str, Callable[[], object]]:
+    """What a registered plugin implements, by hook.
+
+    Raises:
+        PluginFault: It implements a hook that does not exist, or wraps what others implement.
+    """
+    from pluggy import PluginValidationError
+
+    try:
+        manager.check_pending()
+    except PluginValidationError as error:
+        raise PluginFault(_unknown_hook(manager, name) or str(error)) from None
+    implementations = {}
+    for hook in HOOKS:
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            if implementation.plugin_name != name:
+                continue
+            if implementation.hookwrapper or implementation.wrapper:
+                raise PluginFault(f"wraps {hook}, but hooks of bao cannot be wrapped")
+            implementations[hook] = implementation.function
+    return implementations
+
+
+def _unknown_hook(manager: PluginManager, name: str) -> str | None:
+    from difflib import get_close_matches
+
+    for hook, caller in vars(manager.hook).items():
+        if hook in HOOKS or hook.startswith("_"):
+            continue
+        if any(found.plugin_name == name for found in caller.get_hookimpls()):
+            near = get_close_matches(hook, HOOKS, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            return f"implements {hook}, which is no hook of bao{meant}"
+    return None
+
+
+class _Isolated:
+    """Runs somebody else's code.
+
+    What it raises becomes a `PluginFault`, also an exit; what it prints goes to standard error,
+    where it spoils no JSON. Only an interrupt passes.
+    """
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._stdout: TextIO | None = None
+
+    def __enter__(self) -> None:
+        self._stdout = sys.stdout
+        sys.stdout = sys.stderr
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        sys.stdout = self._stdout
+        if error is None or isinstance(error, KeyboardInterrupt | PluginFault):
+            return
+        text = " ".join(str(error).split())
+        described = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise PluginFault(f"{self._doing}: {described}{_place(error, traceback)}") from error
+
+
+def _place(error: BaseException, traceback: TracebackType | None) -> str:
+    """Where an exception arose, as far as that is in the plugin or in what it uses."""
+    if isinstance(error, SyntaxError):
+        file, line = error.filename or "", error.lineno or 0
+    else:
+        file, line = "", 0
+        while traceback is not None:
+            name = traceback.tb_frame.f_code.co_filename
+            if not name.startswith("<") and name != __file__:
+                file, line = name, traceback.tb_lineno
+            traceback = traceback.tb_next
+        if "/importlib/" in file:
+            return ""
+    return f" ({'/'.join(file.split('/')[-2:])}:{line})" if file else ""

@@ -1,0 +1,346 @@
+"""The files of the worktree: which there are, and what each of them holds.
+
+`begin` starts git and returns at once; `PendingFiles.result` waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from bisect import bisect_left
+
+from bao_core.git.listed import CLAIMED, UNKNOWN, Listed
+from bao_core.git.listing import GitListing, list_nested
+from bao_core.git.process import find_toplevel, run_git
+from bao_core.git.walking import walk, walked
+from bao_core.worktree.content import MISSING, Contents, HashMemo, mode_text
+from bao_core.worktree.index_trust import IndexTrust
+from bao_core.worktree.trees import RecordingTree, TreeRecord, WorktreeTree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = [
+    "HashMemo",
+    "PendingFiles",
+    "RecordingTree",
+    "TreeRecord",
+    "WorktreeFiles",
+    "WorktreeTree",
+    "begin",
+]
+
+_CLOCK_LAG = 20_000_000
+"""Nanoseconds by which the clock of file times may lag behind `time.time_ns`."""
+
+_SECOND = 1_000_000_000
+
+_UNVERIFIED = 2
+"""A state beside `CLAIMED` and `UNKNOWN`: git claims a blob id that nobody has checked."""
+
+
+def begin(root: str, probe_dir: str, environ: Mapping[str, str], memo: HashMemo) -> PendingFiles:
+    """Start finding out about the worktree, and return at once.
+
+    Args:
+        root: The workspace root, absolute; it may be below the top of git's worktree.
+        probe_dir: A directory where a file may be made for a moment.
+        environ: The user's environment.
+        memo: What was hashed before; it takes up what is hashed now.
+    """
+    taken = _file_time(probe_dir)
+    found = os.stat(root)
+    if found.st_mtime_ns % _SECOND == 0 and found.st_ctime_ns % _SECOND == 0:
+        # The file system seems to keep whole seconds only: a change right after looks older.
+        taken -= taken % _SECOND
+    return PendingFiles(root, taken, GitListing.start(root, environ), environ, memo)
+
+
+def _file_time(directory: str) -> int:
+    """The time that a file gets which changes now, in nanoseconds since the epoch."""
+    path = os.path.join(directory, f"probe-{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        os.makedirs(directory, exist_ok=True)
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return time.time_ns() - _CLOCK_LAG
+    try:
+        return os.fstat(fd).st_ctime_ns
+    finally:
+        os.close(fd)
+        os.unlink(path)
+
+
+class PendingFiles:
+    """The worktree's files to come."""
+
+    __slots__ = ("_environ", "_listing", "_memo", "_root", "_taken")
+
+    def __init__(
+        self,
+        root: str,
+        taken: int,
+        listing: GitListing | None,
+        environ: Mapping[str, str],
+        memo: HashMemo,
+    ) -> None:
+        self._root = root
+        self._taken = taken
+        self._listing = listing
+        self._environ = environ
+        self._memo = memo
+
+    def result(self) -> WorktreeFiles:
+        """Wait for git and read what it says.
+
+        Raises:
+            GitError: git cannot read the repository, or refuses to.
+        """
+        listed = self._listing.result() if self._listing is not None else None
+        if listed is not None and not (listed.paths or listed.nested) and self._is_ignored():
+            listed = None
+        if listed is None:
+            return WorktreeFiles(
+                self._root, self._taken, walked(self._root), self._memo, has_git=False
+            )
+        list_nested(listed, self._root, self._environ)
+        listed.order()
+        return WorktreeFiles(self._root, self._taken, listed, self._memo, has_git=True)
+
+    def _is_ignored(self) -> bool:
+        """Whether the repository around the workspace ignores all of it: it is none of its own."""
+        root = os.path.realpath(self._root)
+        toplevel = find_toplevel(root)
+        if toplevel is None or toplevel == root:
+            return False
+        path = os.path.relpath(root, toplevel)
+        return run_git(toplevel, ("check-ignore", "-q", "--", path), self._environ).code == 0
+
+
+class WorktreeFiles:
+    """The files that may be inputs, and the content identity of each.
+
+    Attributes:
+        root: The workspace root, absolute.
+        taken: T0: a file with an earlier ctime is as it was when git was asked; nanoseconds since
+            the epoch.
+        has_git: Whether git listed the files.
+        paths: Sorted; tracked files that are on disk, and untracked ones that are not ignored.
+        index_id: Changes whenever the index of git does; empty without git.
+        algorithm: The hash function of content identities, `sha1` or `sha256`.
+    """
+
+    __slots__ = (
+        "_absent", "_contents", "_false", "_identities", "_joined", "_open", "_tracked", "_trust",
+        "algorithm", "has_git", "index_id", "paths", "root", "taken",
+    )  # fmt: skip
+
+    def __init__(
+        self, root: str, taken: int, listed: Listed, memo: HashMemo, *, has_git: bool
+    ) -> None:
+        self.root = root
+        self.taken = taken
+        self.has_git = has_git
+        self.paths = listed.paths
+        self.index_id = listed.index_id
+        self.algorithm = listed.algorithm
+        self._absent = listed.absent
+        self._tracked = listed.tracked
+        self._contents = Contents(root, memo, algorithm=listed.algorithm, listed=self._listed_below)
+        self._identities = listed.claims
+        self._open = listed.states
+        self._joined: str | None = None
+        self._false: set[int] = set()
+        self._trust = IndexTrust(memo, listed.index_id)
+        if has_git:
+            self._prepare_claims(memo)
+
+    def _prepare_claims(self, memo: HashMemo) -> None:
+        """Set aside the claims that are still to be checked."""
+        trust = self._trust
+        if trust.complete:
+            for path in trust.exceptions:
+                index = self._index(path)
+                if index is not None and self._open[index] == CLAIMED:
+                    self._open[index] = _UNVERIFIED
+        else:
+            self._open = self._open.translate(bytes((_UNVERIFIED, *range(1, 256))))
+        if not trust.complete or trust.exceptions:
+            memo.before_looking(self._save_trust)
+
+    def span(self, directory: str) -> tuple[int, int]:
+        """The half-open range of indices of the paths below a directory; `""` is the root."""
+        if not directory:
+            return 0, len(self.paths)
+        # "0" is the character after "/".
+        first = bisect_left(self.paths, f"{directory}/")
+        return first, bisect_left(self.paths, f"{directory}0", first)
+
+    def identity(self, index: int) -> str:
+        """The content identity of one of `paths`.
+
+        `100644 <blob id>` or `100755 <blob id>`; of a link, `120000 <blob id of its text> ->` and
+        the identity of what it leads to; `missing` if it has gone meanwhile.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        if self._open[index]:
+            self._settle(index)
+        return self._identities[index]
+
+    def identities(self, first: int, last: int) -> list[str]:
+        """The content identities of a range of `paths`.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        undecided = self._open[first:last]
+        if undecided.strip(b"\0"):
+            for index, state in enumerate(undecided, first):
+                if state:
+                    self._settle(index)
+        return self._identities[first:last]
+
+    def identity_of(self, path: str) -> str | None:
+        """The content identity of any file or link, ignored ones too; None where there is none.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        index = self._index(path)
+        if index is None:
+            return self._contents.identity(path)
+        identity = self.identity(index)
+        return None if identity == MISSING else identity
+
+    def identity_now(self, path: str) -> str | None:
+        """The content identity at this moment, whatever was listed; None where there is none.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        return self._contents.identity(path)
+
+    def content_of(self, path: str) -> str:
+        """The blob id of a file's content, links followed; empty where there is no file.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        index = self._index(path)
+        if index is not None:
+            identity = self.identity(index)
+        elif os.path.lexists(f"{self.root}/{path}"):
+            identity = self._contents.identity(path) or MISSING
+        else:
+            return ""
+        if identity.startswith("120000"):
+            identity = identity.partition(" -> ")[2]
+        return identity[7:] if identity.startswith("100") else ""
+
+    def is_tracked(self, path: str) -> bool:
+        """Whether git's index holds this path, even where the file was deleted."""
+        index = self._index(path)
+        return bool(self._tracked[index]) if index is not None else path in self._absent
+
+    def tracked_below(self, directory: str) -> list[str]:
+        """Those of `paths` below a directory that git tracks."""
+        return self._chosen_below(directory, 1)
+
+    def untracked_below(self, directory: str) -> list[str]:
+        """Those of `paths` below a directory that git does not track."""
+        return self._chosen_below(directory, 0)
+
+    def walk(self, directory: str, reaches: Callable[[str], bool] | None = None) -> list[str]:
+        """Every file and link on disk below a directory, ignored ones too, sorted.
+
+        Args:
+            directory: From the root.
+            reaches: Whether to enter a directory, given from the root; None to enter all.
+        """
+        if reaches is None:
+            return walk(self.root, directory)
+        start = len(self.root) + 1
+        return walk(self.root, directory, skip=lambda path, _name: not reaches(path[start:]))
+
+    def named(self, names: Iterable[str]) -> list[str]:
+        """Those of `paths` with one of these last names, sorted."""
+        if self._joined is None:
+            self._joined = "\0/".join(("", *self.paths, ""))
+        joined = self._joined
+        found = []
+        for name in set(names):
+            ending = f"/{name}\0"
+            place = joined.find(ending)
+            while place >= 0:
+                start = joined.rfind("\0", 0, place) + 2
+                found.append(joined[start : place + len(name) + 1])
+                place = joined.find(ending, place + 1)
+        found.sort()
+        return found
+
+    def _chosen_below(self, directory: str, wanted: int) -> list[str]:
+        first, last = self.span(directory)
+        tracked = self._tracked
+        if not any(flag != wanted for flag in tracked[first:last]):
+            return self.paths[first:last]
+        return [self.paths[index] for index in range(first, last) if tracked[index] == wanted]
+
+    def _index(self, path: str) -> int | None:
+        index = bisect_left(self.paths, path)
+        return index if index < len(self.paths) and self.paths[index] == path else None
+
+    def _settle(self, index: int) -> None:
+        """Find out the content identity of a file of which git does not tell it."""
+        path = self.paths[index]
+        identity = None
+        if self._open[index] == _UNVERIFIED:
+            identity = self._verified(index, path)
+        self._identities[index] = identity or self._contents.identity(path) or MISSING
+        self._open[index] = CLAIMED
+
+    def _verified(self, index: int, path: str) -> str | None:
+        """Check what git's index claims of a file against the file.
+
+        Returns:
+            The identity of the regular file that is there; None where there is something else.
+        """
+        claim, trust, contents = self._identities[index], self._trust, self._contents
+        if not trust.blank:
+            try:
+                found = os.lstat(f"{self.root}/{path}")
+            except OSError:
+                return None
+            if trust.confirms(claim, found):
+                return claim
+            if contents.memo.known(path, found):  # the claim was false before
+                self._false.add(index)
+                return None
+        now = time.time_ns()
+        read = contents.read(path)
+        if read is None:
+            return None
+        content, found = read
+        identity = f"{mode_text(found)} {content}"
+        if identity != claim:
+            contents.memo.remember(path, found, content, now=now)
+            self._false.add(index)
+        elif not trust.confirm(claim, found, now=now):
+            self._false.add(index)
+        return identity
+
+    def _save_trust(self) -> None:
+        unchecked = [index for index, state in enumerate(self._open) if state == _UNVERIFIED]
+        exceptions = [self.paths[index] for index in sorted({*unchecked, *self._false})]
+        self._trust.save(exceptions, files=len(self.paths), all_seen=not unchecked)
+
+    def _listed_below(self, directory: str) -> list[tuple[str, str | None]]:
+        found: list[tuple[str, str | None]] = []
+        for index in range(*self.span(directory)):
+            identity = None if self._open[index] == UNKNOWN else self.identity(index)
+            if identity is not None and identity.startswith("120000"):
+                identity = None
+            found.append((self.paths[index], identity))
+        return found
