@@ -14,7 +14,7 @@ from bao_core.events import TaskOutput, TaskStarted, TaskWaited
 from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResult
 from bao_core.keys import encode_parts
 from bao_core.model import ActionResult, CacheKey, Reason, Stamp
-from bao_core.outputs import OutputSpec, clean, collect, recover, restore, standing
+from bao_core.outputs import OutputSpec, clean, collect, recover, restore, sources, standing
 from bao_core.outputs.stamps import stamps_equal
 from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
@@ -141,6 +141,7 @@ class TaskRun:
         if bench.replay(self._task) and log:
             bench.bus.emit(TaskOutput(self._task.id, log, replayed=True))
         self._remember(hit.result, stamps, recorded_at, log)
+        self._warm_earlier_tiers(hit)
         bench.intents.settle(self._task.id)
         return Finished(
             self._task,
@@ -202,6 +203,16 @@ class TaskRun:
         if log is None:
             raise CacheError("its log is missing")
         return log
+
+    def _warm_earlier_tiers(self, hit: Hit) -> None:
+        tiers = self._bench.tiers
+        if not tiers.colder(hit):
+            return
+        kept = [tiers.read_blob(digest) for digest in (hit.result.log, hit.result.parts)]
+        small = [BytesSource(data) for data in kept if data is not None]
+        if len(small) == len(kept):
+            files = sources(self._bench.files.root, hit.result)
+            tiers.warm(self._keyed.key, hit, [*files, *small])
 
     def _remember(
         self,

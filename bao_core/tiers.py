@@ -146,13 +146,16 @@ class CacheTiers:
             kept = kept or answer is not Stored.REFUSED
         return kept
 
+    def colder(self, hit: Hit) -> list[Tier]:
+        """The tiers before the one that had a hit, as far as they may be written."""
+        before = list(self)
+        if hit.tier in before:
+            before = before[: before.index(hit.tier)]
+        return [tier for tier in before if tier.write]
+
     def warm(self, key: CacheKey, hit: Hit, blobs: Sequence[BlobSource]) -> None:
         """Copy a hit to the tiers before the one that had it."""
-        for tier in self:
-            if tier is hit.tier:
-                return
-            if not tier.write:
-                continue
+        for tier in self.colder(hit):
             try:
                 tier.backend.put_entry(key, hit.result, blobs)
             except Exception as error:  # noqa: BLE001 - a cache fault never changes a result

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from bao_core.interfaces.cache import BlobSink
+    from bao_core.interfaces.cache import BlobSink, BlobSource
     from bao_core.model import ActionResult, Digest, Stamp, TaskId
     from bao_core.outputs.ownership import Ownership
 
@@ -29,6 +29,7 @@ __all__ = [
     "recover",
     "resolve_patterns",
     "restore",
+    "sources",
     "stamp_of",
     "stamps_equal",
     "stamps_stand",
@@ -82,6 +83,16 @@ def list_outputs(root: str, spec: OutputSpec, *, is_tracked: Callable[[str], boo
     from bao_core.outputs import collecting
 
     return collecting.list_outputs(root, spec, is_tracked=is_tracked)
+
+
+def sources(root: str, result: ActionResult) -> list[BlobSource]:
+    """The files of a result that stands on disk, as blobs to be stored elsewhere."""
+    from bao_core.outputs.collecting import FileSource
+
+    found: dict[Digest, BlobSource] = {
+        file.digest: FileSource(file.digest, f"{root}/{file.path}") for file in result.files
+    }
+    return list(found.values())
 
 
 def restore(  # noqa: PLR0913 - mostly keywords, each of them needed

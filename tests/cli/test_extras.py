@@ -25,3 +25,32 @@ def test_an_event_log_that_cannot_be_written_is_named_and_harms_nothing(pair: An
 
 def test_the_place_of_the_cache_can_be_asked_for(pair: Any) -> None:
     assert pair.ok("cache-dir").out.strip() == str(pair.base / "cache")
+
+
+def test_a_hit_in_a_later_tier_warms_the_earlier_one(pair: Any) -> None:
+    tiers = """
+[[cache]]
+name = "near"
+backend = "local"
+path = "../near"
+
+[[cache]]
+name = "far"
+backend = "local"
+path = "../far"
+"""
+    import shutil
+
+    pair.write({"bao.toml": pair.read("bao.toml") + tiers})
+    pair.commit()
+    pair.ok("run", "build")
+    pair.ran()
+    for lost in ("near", "cache"):
+        shutil.rmtree(pair.base / lost)
+    shutil.rmtree(pair.root / "packages/lib/dist")
+    assert "hit (far)" in pair.ok("run", "build").out
+    shutil.rmtree(pair.base / "far")
+    shutil.rmtree(pair.base / "cache")
+    shutil.rmtree(pair.root / "packages/lib/dist")
+    assert "hit (near)" in pair.ok("run", "build").out
+    assert pair.ran() == []
