@@ -132,9 +132,10 @@ class Engine:
     def _interrupted(self, signal_number: int) -> None:
         grace = 0.0 if self.interrupted else GRACE
         if not self.interrupted and self._running:
+            count = len(self._running)
+            what = "1 task, which has" if count == 1 else f"{count} tasks, which have"
             self._bench.bus.warn(
-                f"interrupted: ending {len(self._running)} tasks, which have {GRACE:g} s; "
-                "interrupt again to end them at once"
+                f"interrupted: ending {what} {GRACE:g} s; interrupt again to end at once"
             )
         self.interrupted = self.interrupted or signal_number
         self._stop(Reason("interrupted", "the run was interrupted"), grace)

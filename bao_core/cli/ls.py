@@ -51,7 +51,7 @@ def ls(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -
             )
             for chosen in selection.packages
             # The root is a package to be listed only where its manifest makes it one.
-            if chosen.name != ROOT or arguments.tasks
+            if chosen.name != ROOT or (tasks and tasks.get(ROOT))
         ]
     for note in selection.notes:
         terminal.note(note)
