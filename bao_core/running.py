@@ -98,8 +98,8 @@ class Run:
         finally:
             if self._interrupts is not None:
                 self._interrupts.__exit__()
-            session.save()
-            bench.intents.saved()
+            if session.save():
+                bench.intents.saved()
         session.phase("run")
         code = self._exit_code(engine, finished)
         self._write_summary(graph, finished, bench, began, code)

@@ -444,12 +444,12 @@ class Session:
 
     # --- the end -----------------------------------------------------------------------------
 
-    def save(self) -> None:
-        """Write down what is remembered for later runs."""
+    def save(self) -> bool:
+        """Write down what is remembered for later runs; whether the disk took it."""
         self.state.memory.hashes = self._hashes.entries
         if self._hashes.changed:
             self.state.mark_changed()
-        self.state.save()
+        return self.state.save()
 
     def close(self) -> None:
         """Close every component that was opened, and remove what was only for this invocation."""

@@ -202,10 +202,14 @@ class WorkspaceState:
         """Content ids or other derived data were added."""
         self._hashes_changed = True
 
-    def save(self) -> None:
-        """Write what changed, on top of what other processes wrote meanwhile."""
+    def save(self) -> bool:
+        """Write what changed, on top of what other processes wrote meanwhile.
+
+        Returns:
+            Whether everything that was remembered is on disk now.
+        """
         if not self._touched and not self._hashes_changed:
-            return
+            return True
         with self.lock("state"):
             current: Memory | None = read_checked(self._path, self._decoder)
             tasks = current.tasks if current is not None else {}
@@ -218,9 +222,11 @@ class WorkspaceState:
             dot_env = {p: v for p, v in self.memory.dot_env.items() if _encodable(p)}
             tools = {p: v for p, v in self.memory.tools.items() if _encodable(p)}
             merged = Memory(tasks, hashes, dot_env, tools)
-            write_checked(self._path, merged)
+            if not write_checked(self._path, merged):
+                return False
             self._touched.clear()
             self._hashes_changed = False
+        return True
 
     def lock(self, name: str) -> ProcessLock:
         """A lock between processes; `with` waits for it."""

@@ -32,7 +32,7 @@ def memory(key: str = "k", path: str = "dist/a") -> TaskMemory:
 def test_what_was_saved_is_remembered(tmp_path: Path) -> None:
     state = WorkspaceState(str(tmp_path))
     state.remember(TaskId("a#b"), memory())
-    state.save()
+    assert state.save()
     assert WorkspaceState(str(tmp_path)).task(TaskId("a#b")) == memory()
 
 
@@ -75,7 +75,7 @@ def test_a_directory_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     state = WorkspaceState(str(tmp_path / "file" / "below"))
     state.remember(TaskId("a#b"), memory())
     with state.lock("x"):
-        state.save()
+        assert not state.save()
 
 
 def test_a_path_that_is_not_utf_8_is_remembered(tmp_path: Path) -> None:
