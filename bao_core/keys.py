@@ -42,10 +42,9 @@ class StoredParts(Struct, frozen=True, array_like=True):
 
 def compute_key(parts: Mapping[str, str]) -> CacheKey:
     """Hash parts, values by name, in whatever order they come."""
-    framed = [FORMAT]
-    for name, value in sorted(parts.items()):
-        framed.append(f"{len(name)}:{name}{len(value)}:{value}")
-    return CacheKey(blake3("".join(framed).encode("utf-8", "surrogateescape")).hexdigest())
+    framed = [f"{len(name)}:{name}{len(value)}:{value}" for name, value in sorted(parts.items())]
+    text = FORMAT + "".join(framed)
+    return CacheKey(blake3(text.encode("utf-8", "surrogateescape")).hexdigest())
 
 
 def storable_parts(
