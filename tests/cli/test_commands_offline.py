@@ -362,7 +362,7 @@ def test_names_that_are_not_utf_8_come_back_from_json(bao: Run) -> None:
 def test_ls_with_tasks_names_those_that_have_a_command(bao: Run) -> None:
     _, out, _ = bao("ls", "--tasks", "--json")
     tasks = {package["name"]: package["tasks"] for package in json.loads(out)["packages"]}
-    assert tasks == {"//": [], "lib": ["build"], "web": ["build", "test"], HOSTILE: []}
+    assert tasks == {"lib": ["build"], "web": ["build", "test"], HOSTILE: []}
 
 
 def test_a_name_can_neither_break_a_line_nor_command_the_terminal(
