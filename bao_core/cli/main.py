@@ -24,6 +24,17 @@ thousands of records, all of them in use, and with Python's default the collecto
 again and again; a long run still has its cycles collected."""
 
 
+def program() -> None:
+    """Run bao as the whole of its process.
+
+    Python's own way out frees every object one by one, which takes a tenth of a run of hits. All
+    that has to be closed and written is closed and written by now.
+    """
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run bao.
 
