@@ -254,6 +254,8 @@ class Engine:
             return (Reason("not-cached", f"it {word}"),)
         if why := bench.uncacheable(task):
             return (Reason("uncacheable", why),)
+        if not bench.tiers:
+            return (Reason("no-cache", "no cache is installed, or none works"),)
         if not bench.look_up:
             return (Reason("forced", "the cache is not asked in this run"),)
         return self._explainer.why_missed(task, keyed)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bao_core.model import CacheKey, Reason, TaskId
 
 RUN_ANYWAY = frozenset(
-    ("forced", "not-cached", "uncacheable", "upstream-failed", "upstream-tainted")
+    ("forced", "no-cache", "not-cached", "uncacheable", "upstream-failed", "upstream-tainted")
 )
 """Codes of reasons for which the cache was not asked, so that nothing was missed."""
 
