@@ -10,9 +10,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bao_workspace_node import memory
 from bao_workspace_node.contributor import NodeRuntime
 
+from bao_core import answers
 from bao_core.errors import InputError
 from bao_core.interfaces.component import Context
 from bao_core.model import Package, Task, TaskDefinition, TaskId
@@ -103,7 +103,7 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust files that were written just now, as tests write theirs."""
-    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    monkeypatch.setattr(answers, "TOO_FRESH", 0)
 
 
 # --- programs --------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bao_workspace_python import memory
 from bao_workspace_python.contributor import PythonRuntime
 
+from bao_core import answers
 from bao_core.errors import InputError
 from bao_core.interfaces.component import Context
 from bao_core.model import Package, Task, TaskDefinition, TaskId
@@ -230,7 +230,7 @@ def test_environments_on_one_interpreter_ask_it_once(
 def test_a_script_that_chooses_an_interpreter_is_asked_every_time(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    monkeypatch.setattr(answers, "TOO_FRESH", 0)
     chosen = workspace.programs / "chosen"
     script = workspace.programs / "python3"
     script.write_text(f'#!/bin/sh\nread -r answer < {chosen}\nprintf "%b" "$answer"\n')
@@ -244,7 +244,7 @@ def test_a_script_that_chooses_an_interpreter_is_asked_every_time(
 def test_a_version_managers_stand_in_is_asked_when_it_may_choose_otherwise(
     workspace: Workspace, started: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    monkeypatch.setattr(answers, "TOO_FRESH", 0)
     shim = workspace.programs / "shims/python3"
     shim.parent.mkdir()
     shim.write_text(f'#!/bin/sh\nexec {os.path.realpath(sys.executable)} "$@"\n')
@@ -369,7 +369,7 @@ def test_an_environment_of_its_own_is_compared_for_its_package_alone(workspace: 
 def test_an_active_environment_of_one_package_is_compared_for_others_too(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    monkeypatch.setattr(answers, "TOO_FRESH", 0)
     edge = 'dependencies = [\n    { name = "x-lib" },\n]\n'
     workspace.lock(LOCK.replace('"packages/b" }\n', f'"packages/b" }}\n{edge}'))
     prefix = workspace.environment("packages/a/.venv", x_lib="0.9", tool="5.0")
@@ -381,7 +381,7 @@ def test_an_active_environment_of_one_package_is_compared_for_others_too(
 def test_the_comparison_is_remembered_while_nothing_changes(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    monkeypatch.setattr(answers, "TOO_FRESH", 0)
     workspace.lock()
     workspace.environment(x_lib="0.9", tool="5.0")
     before = workspace.parts()
@@ -405,7 +405,7 @@ def test_the_comparison_is_remembered_while_nothing_changes(
 def test_a_lock_file_that_just_changed_is_not_trusted_to_stay(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "TOO_FRESH", 10**18)
+    monkeypatch.setattr(answers, "TOO_FRESH", 10**18)
     workspace.lock()
     workspace.environment(x_lib="0.9", tool="5.0")
     workspace.parts()
@@ -427,7 +427,7 @@ def test_a_lock_file_that_just_changed_is_not_trusted_to_stay(
 def test_a_damaged_memory_costs_time_and_nothing_else(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, damage: bytes
 ) -> None:
-    monkeypatch.setattr(memory, "TOO_FRESH", 0)
+    monkeypatch.setattr(answers, "TOO_FRESH", 0)
     workspace.lock()
     workspace.environment(x_lib="0.9", tool="5.0")
     before = workspace.parts()

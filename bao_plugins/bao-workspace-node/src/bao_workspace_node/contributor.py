@@ -12,9 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bao_core.answers import Answers
     from bao_core.interfaces.component import Context
     from bao_core.model import Package, Task, TaskId
-    from bao_workspace_node.memory import Memory
     from bao_workspace_node.npm_lock import LockDocument
     from bao_workspace_node.settings import PackageManager
 
@@ -45,11 +45,11 @@ class NodeRuntime(KeyContributor):
         mine = [task.id for task, package in tasks if "node" in package.provider.split()]
         if not mine:
             return {}
-        from bao_workspace_node.memory import Memory
+        from bao_core.answers import Answers
         from bao_workspace_node.programs import Programs
 
         root = self._context.root
-        memory = Memory(os.path.join(self._context.state_dir, "node-runtime.json"))
+        memory = Answers(os.path.join(self._context.state_dir, "node-runtime.json"))
         programs = Programs(root, self._context.environ, memory)
         manager = _manager_at(root)
         version = manager.version or programs.manager(manager.name)
@@ -83,8 +83,8 @@ def _manager_at(root: str) -> PackageManager:
     return PackageManager("npm")
 
 
-def _installed_differently(root: str, manager: PackageManager, memory: Memory) -> dict[str, str]:
-    from bao_workspace_node.memory import witness_of
+def _installed_differently(root: str, manager: PackageManager, memory: Answers) -> dict[str, str]:
+    from bao_core.answers import witness_of
     from bao_workspace_node.settings import LOCK_FILES
 
     installed = os.path.join(root, "node_modules", ".package-lock.json")

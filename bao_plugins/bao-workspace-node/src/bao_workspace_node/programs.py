@@ -7,8 +7,8 @@ import os
 import msgspec
 from msgspec import Struct
 
+from bao_core.answers import Answers, choice_witness, witness_of
 from bao_core.errors import InputError
-from bao_workspace_node.memory import Memory, choice_witness, witness_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Programs:
         memory: What earlier runs found out.
     """
 
-    def __init__(self, root: str, environ: Mapping[str, str], memory: Memory) -> None:
+    def __init__(self, root: str, environ: Mapping[str, str], memory: Answers) -> None:
         self._root = root
         self._environ = environ
         self._memory = memory

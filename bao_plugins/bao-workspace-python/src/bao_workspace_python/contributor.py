@@ -12,10 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bao_core.answers import Answers
     from bao_core.interfaces.component import Context
     from bao_core.model import Package, Task, TaskId
     from bao_workspace_python.environments import Environment, Interpreter
-    from bao_workspace_python.memory import Memory
     from bao_workspace_python.uv_lock import UvLock
 
 LOCK_FILE = "uv.lock"
@@ -44,10 +44,10 @@ class PythonRuntime(KeyContributor):
         mine = [(task.id, p.path) for task, p in tasks if "python" in p.provider.split()]
         if not mine:
             return {}
+        from bao_core.answers import Answers
         from bao_workspace_python.environments import Environments
-        from bao_workspace_python.memory import Memory
 
-        memory = Memory(os.path.join(self._context.state_dir, "python-runtime.json"))
+        memory = Answers(os.path.join(self._context.state_dir, "python-runtime.json"))
         environments = Environments(self._context.root, self._context.environ, memory)
         lock = _Lock(os.path.join(self._context.root, LOCK_FILE))
         findings: dict[tuple[str, str], _Findings] = {}
@@ -117,7 +117,7 @@ class _Findings:
             common["installed"] = self._digest
         self._common = tuple(KeyPart(name, value) for name, value in common.items())
 
-    def parts(self, directory: str, memory: Memory) -> tuple[KeyPart, ...]:
+    def parts(self, directory: str, memory: Answers) -> tuple[KeyPart, ...]:
         """The parts for the tasks of a package."""
         if not self._lock.exists:
             return self._common
@@ -128,9 +128,9 @@ class _Findings:
             return self._common
         return (*self._common, *(KeyPart(name, value) for name, value in different.items()))
 
-    def _compared(self, memory: Memory) -> dict[str, dict[str, str]]:
+    def _compared(self, memory: Answers) -> dict[str, dict[str, str]]:
         """Differences by directory; those of the root hold for a package that has none here."""
-        from bao_workspace_python.memory import witness_of
+        from bao_core.answers import witness_of
 
         lock_witness = witness_of(self._lock.path)
         witness = None if lock_witness is None else f"{self._digest} {lock_witness}"

@@ -33,7 +33,7 @@ class _Entry(Struct, frozen=True):
     value: Raw
 
 
-class Memory:
+class Answers:
     """Answers, each with the witness under which it was given, in one small file.
 
     The file may be lost or damaged at any moment: then everything is found out once more.
