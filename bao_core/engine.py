@@ -465,7 +465,7 @@ class Engine:
         self._bench.bus.emit(
             TaskFinished(
                 id=task.id,
-                span="",
+                span=finished.span,
                 parent=self._bench.run_span,
                 outcome=finished.outcome,
                 exit_code=finished.exit_code,

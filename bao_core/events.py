@@ -65,6 +65,7 @@ class TaskFinished(Struct, frozen=True, tag=True):
     """A task came to its end.
 
     Attributes:
+        span: That of its `TaskStarted`; empty where nothing had to be done.
         outcome: `executed`, `restored`, `stood` (a hit whose outputs were all in place), `skipped`
             or `passed` (a transit task).
         exit_code: None for a task that has none.

@@ -198,7 +198,7 @@ class InputResolver:
                 )
                 first, last = self.files.span(directory)
                 found.update(p for p in self.files.paths[first:last] if positive.matches(p))
-            found.update(p for p in rules_literals(package, rules) if self._is_file(p))
+            found.update(p for p in _literal_paths(package, rules) if self._is_file(p))
         for place in _literal_places(package, rules, positive):
             # Said before the file is there: the first run must not differ from the second.
             self._covers(place, task, positive)
@@ -266,10 +266,10 @@ class InputResolver:
 def _literal_places(package: Package, rules: InputRules, positive: Globs) -> list[str]:
     """Paths that patterns certainly mean: named ones, and something in each named folder."""
     folders = (f"{folder}/*" for folder in positive.directories() if folder != package.path)
-    return [*rules_literals(package, rules), *(folder for folder in folders if folder != "/*")]
+    return [*_literal_paths(package, rules), *(folder for folder in folders if folder != "/*")]
 
 
-def rules_literals(package: Package, rules: InputRules) -> Collection[str]:
+def _literal_paths(package: Package, rules: InputRules) -> Collection[str]:
     """Patterns without a wildcard, as paths from the root."""
     literals = []
     for pattern in rules.positive:

@@ -114,7 +114,6 @@ class WorkspacePart(Struct, frozen=True):
         notes: Warnings for the user, one sentence each.
         lock_broken: Why the lock file could not be used; empty when it could. Everything is
             affected then.
-        cross_names: Other names by which packages of this part may be depended on from outside.
     """
 
     packages: tuple[Package, ...] = ()

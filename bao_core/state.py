@@ -19,7 +19,7 @@ from bao_core.model import CacheKey, Digest, Stamp, TaskId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any, Self
 
 _MAGIC = b"bao-state-1\n"
@@ -232,10 +232,6 @@ class WorkspaceState:
         """A lock between processes; `with` waits for it."""
         safe = blake3(name.encode("utf-8", "surrogateescape")).hexdigest(length=10)
         return ProcessLock(os.path.join(self.directory, "locks", safe))
-
-    def entries(self) -> Iterator[TaskId]:
-        """Ids of all remembered tasks."""
-        yield from self.memory.tasks
 
 
 class ProcessLock:

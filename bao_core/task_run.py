@@ -150,6 +150,7 @@ class TaskRun:
             self._keyed,
             outputs_hash(hit.result),
             stamps,
+            span=self._span,
             tier=hit.tier.name,
             stored=True,
             started=started,
@@ -206,7 +207,7 @@ class TaskRun:
 
     def _warm_earlier_tiers(self, hit: Hit) -> None:
         tiers = self._bench.tiers
-        if not tiers.colder(hit):
+        if not tiers.writable_before(hit):
             return
         kept = [tiers.read_blob(digest) for digest in (hit.result.log, hit.result.parts)]
         small = [BytesSource(data) for data in kept if data is not None]
@@ -285,6 +286,7 @@ class TaskRun:
                 "executed",
                 result.exit_code,
                 self._keyed,
+                span=self._span,
                 reasons=self._reasons,
                 started=started,
                 duration=time.time() - started,

@@ -146,7 +146,7 @@ class CacheTiers:
             kept = kept or answer is not Stored.REFUSED
         return kept
 
-    def colder(self, hit: Hit) -> list[Tier]:
+    def writable_before(self, hit: Hit) -> list[Tier]:
         """The tiers before the one that had a hit, as far as they may be written."""
         before = list(self)
         if hit.tier in before:
@@ -155,7 +155,7 @@ class CacheTiers:
 
     def warm(self, key: CacheKey, hit: Hit, blobs: Sequence[BlobSource]) -> None:
         """Copy a hit to the tiers before the one that had it."""
-        for tier in self.colder(hit):
+        for tier in self.writable_before(hit):
             try:
                 tier.backend.put_entry(key, hit.result, blobs)
             except Exception as error:  # noqa: BLE001 - a cache fault never changes a result

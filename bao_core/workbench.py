@@ -34,6 +34,7 @@ class Finished(Struct, frozen=True):
         outputs: A hash over what it left behind; empty where it left nothing known.
         stamps: Of what it left behind.
         tainted: Nothing downstream of it may be stored.
+        span: The one that it ran or was restored in; empty where nothing had to be done.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class Finished(Struct, frozen=True):
     cancelled: bool = False
     usage: Usage = Usage()
     worker: str = ""
+    span: str = ""
 
     @property
     def failed(self) -> bool:

@@ -15,6 +15,9 @@ def test_the_event_log_holds_every_event_of_a_run_as_a_line_of_json(pair: Any) -
     assert kinds[-1] == "RunFinished"
     finished = [event["id"] for event in events if event["type"] == "TaskFinished"]
     assert finished == ["lib#build", "app#build"]
+    spans = [event["span"] for event in events if event["type"] == "TaskStarted"]
+    assert spans == [event["span"] for event in events if event["type"] == "TaskFinished"]
+    assert all(spans)
 
 
 def test_an_event_log_that_cannot_be_written_is_named_and_harms_nothing(pair: Any) -> None:
