@@ -217,6 +217,7 @@ class TaskDefinition(Struct, frozen=True):
         configured: False for a script that no configuration speaks of; such a task is not cached.
         source: Where it was said, such as `bao.toml:12` or `package.json scripts`.
         lenient: Rules of `turbo.json` hold: overlapping outputs are a warning.
+        beside: Tasks that are run whenever this one is, without an edge to them.
     """
 
     name: str
@@ -241,6 +242,34 @@ class TaskDefinition(Struct, frozen=True):
     configured: bool = True
     source: str = ""
     lenient: bool = False
+    beside: tuple[TaskReference, ...] = ()
+
+
+class ForeignConfig(Struct, frozen=True):
+    """What the configuration of another tool says, such as `turbo.json`, in bao's terms.
+
+    Attributes:
+        path: The file, from the root.
+        definitions: By package and task name, for every package and complete: a task that is not
+            there does not exist. Under `*` stands what the file says of each task name.
+        global_inputs: Globs from the root of what every key holds.
+        global_env: Variables that every key holds.
+        global_pass_through_env: Variables that every task sees and no key holds.
+        env_mode: `strict` or `loose`.
+        concurrency: How many slots there are; None where nothing is said.
+        tags: Words to select packages by, by package.
+        notes: Warnings for the user, one sentence each.
+    """
+
+    path: str
+    definitions: dict[str, dict[str, TaskDefinition]]
+    global_inputs: tuple[str, ...] = ()
+    global_env: tuple[str, ...] = ()
+    global_pass_through_env: tuple[str, ...] = ()
+    env_mode: str = "strict"
+    concurrency: int | str | None = None
+    tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class TaskEdge(Struct, frozen=True, order=True, gc=False):

@@ -62,6 +62,7 @@ class RunOptions(Struct, frozen=True):
         keep_going: What runs on after a failure: `never` anything, `dependencies-successful` what
             does not depend on it, `always` everything.
         force: Whether everything is executed, whatever the cache holds.
+        only: Whether upstream tasks that were not asked for are left out.
         summary: A file to write what happened to.
     """
 
@@ -70,6 +71,7 @@ class RunOptions(Struct, frozen=True):
     selecting: Selecting = Selecting()
     cache: bool = True
     force: bool = False
+    only: bool = False
     concurrency: str | None = None
     keep_going: str = "never"
     output_logs: str | None = None
@@ -253,6 +255,7 @@ class Session:
             affected=selecting.affected,
             cwd=self.cwd,
             changes=changes,
+            turbo=bool(self.config.foreign),
         )
 
     def _is_global_input(self, path: str) -> bool:
@@ -266,6 +269,8 @@ class Session:
         arguments: Sequence[str],
         selected: Sequence[str],
         allows: Callable[[str, str], bool] | None = None,
+        *,
+        only: bool = False,
     ) -> TaskGraph:
         """The tasks of a run and the edges between them.
 
@@ -274,6 +279,7 @@ class Session:
             arguments: For the tasks asked for.
             selected: Names of packages.
             allows: Whether a task of a selected package is meant; None for all of them.
+            only: Leave out what is upstream and was not asked for itself.
         """
         return build_task_graph(
             self.workspace,
@@ -283,6 +289,7 @@ class Session:
             selected=selected,
             arguments=tuple(arguments),
             allows=allows,
+            only=only,
         )
 
     def workspace_of(self, tree: FileTree) -> Workspace:
@@ -320,16 +327,17 @@ class Session:
 
     def plan_of(self, options: RunOptions) -> TaskGraph:
         """The task graph that options ask for."""
-        selecting = options.selecting
+        selecting, only = options.selecting, options.only
         if not selecting.filters and not selecting.affected:
-            return self.plan(options.tasks, options.arguments, self._implied_packages())
+            implied = self._implied_packages()
+            return self.plan(options.tasks, options.arguments, implied, only=only)
         selection = self.select(selecting)
         for note in selection.notes:
             self.bus.emit(NoteAdded(note))
         if selecting.affected and not selection.packages:
             self.bus.emit(NoteAdded("nothing is affected, and nothing is run"))
         return self.plan(
-            options.tasks, options.arguments, list(selection.names()), selection.allows
+            options.tasks, options.arguments, selection.names(), selection.allows, only=only
         )
 
     def _implied_packages(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from msgspec import Struct
 from msgspec.msgpack import Decoder
@@ -18,10 +19,10 @@ from bao_core.worktree import RecordingTree, TreeRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bao_core.interfaces.workspace import WorkspaceProvider
-    from bao_core.model import FileTree, WorkspacePart
+    from bao_core.model import FileTree, ForeignConfig, WorkspacePart
     from bao_core.worktree import WorktreeFiles
 
 
@@ -46,7 +47,8 @@ def load_workspace(
         WorkspaceError: A manifest is broken, a name is used twice, a dependency is not there.
         PluginError: A provider failed; without it the answer would be wrong.
     """
-    parts = [_load_part(provider, tree) for provider in providers]
+    foreign = None if config.path else _foreign_provider(providers, tree)
+    parts = [_load_part(p, tree) for p in ((foreign,) if foreign else providers)]
     packages = _join_packages(package for part in parts for package in part.packages)
     root_name = next((p.name for p in packages.values() if p.path == ""), None)
     if root_name is None:
@@ -62,9 +64,42 @@ def load_workspace(
     )
 
 
+def load_foreign(
+    tree: FileTree, providers: Sequence[WorkspaceProvider], workspace: Workspace
+) -> ForeignConfig | None:
+    """What another tool's configuration says, for a workspace without one of bao's own.
+
+    Raises:
+        ConfigError: That configuration holds a mistake.
+        PluginError: The provider that reads it failed.
+    """
+    provider = _foreign_provider(providers, tree)
+    if provider is None:
+        return None
+    with _named(provider):
+        return provider.foreign_config(tree, workspace)
+
+
+def _foreign_provider(
+    providers: Sequence[WorkspaceProvider], tree: FileTree
+) -> WorkspaceProvider | None:
+    """The provider that can read the configuration of another tool at the root."""
+    for provider in providers:
+        if any(tree.read(name) is not None for name in provider.foreign_files):
+            return provider
+    return None
+
+
 def _load_part(provider: WorkspaceProvider, tree: FileTree) -> WorkspacePart:
-    try:
+    with _named(provider):
         return provider.load(tree)
+
+
+@contextmanager
+def _named(provider: WorkspaceProvider) -> Iterator[None]:
+    """Name the provider in whatever goes wrong inside it."""
+    try:
+        yield
     except BaoError:
         raise
     except Exception as error:
@@ -145,6 +180,28 @@ def _with_configured_edges(
             tags=tuple(sorted({*package.tags, *extras.tags})),
         )
     return result
+
+
+def _adopted(
+    foreign: ForeignConfig, config: RootConfig, workspace: Workspace
+) -> tuple[RootConfig, Workspace]:
+    """The root's configuration and the workspace with what another tool's configuration says."""
+    packages = {
+        name: replace(p, tags=tuple(sorted({*p.tags, *foreign.tags.get(name, ())})))
+        for name, p in workspace.packages.items()
+    }
+    return (
+        replace(
+            config,
+            global_inputs=foreign.global_inputs,
+            global_env=foreign.global_env,
+            global_pass_through_env=foreign.global_pass_through_env,
+            env_mode=foreign.env_mode,
+            concurrency=foreign.concurrency,
+            foreign=foreign.path,
+        ),
+        replace(workspace, packages=packages, notes=(*workspace.notes, *foreign.notes)),
+    )
 
 
 def _overlapping_outputs(
@@ -236,8 +293,14 @@ class WorkspaceSource:
 
         recording = RecordingTree(tree)
         config = load_root_config(recording)
-        workspace = load_workspace(recording, providers(config), config)
-        definitions = resolve_definitions(config, workspace, recording)
+        asked = providers(config)
+        workspace = load_workspace(recording, asked, config)
+        foreign = None if config.path else load_foreign(recording, asked, workspace)
+        if foreign is None:
+            definitions = resolve_definitions(config, workspace, recording)
+        else:
+            config, workspace = _adopted(foreign, config, workspace)
+            definitions = foreign.definitions
         notes = _overlapping_outputs(workspace, definitions)
         workspace = replace(workspace, notes=(*workspace.notes, *notes))
         resolved = ResolvedWorkspace(workspace, config, definitions)

@@ -138,6 +138,7 @@ class RunArguments(SelectingArguments, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     no_cache: bool = False
     force: bool = False
+    only: bool = False
     dry_run: str | None = None
     concurrency: str | None = None
     keep_going: str = "never"
@@ -215,6 +216,12 @@ RUN = Command(
             "store no results; those that are there are still restored",
         ),
         Option("force", ("--force",), "flag", "run everything, and replace what is in the cache"),
+        Option(
+            "only",
+            ("--only",),
+            "flag",
+            "leave out upstream tasks that were not asked for; what needs them is not cached",
+        ),
         Option(
             "dry_run",
             ("--dry-run",),

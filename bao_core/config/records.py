@@ -61,6 +61,7 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
         extends: `false` starts from nothing instead of from what the root says.
         depends_on: Tasks that come first: `build` in the same package, `^build` in the packages it
             depends on, `package#build` in that package, `//#build` in the root.
+        beside: Tasks that are run whenever this one is, without waiting for each other.
         inputs: Globs of the files that count, from the package directory. `$default` stands for
             all files that git does not ignore, `^$default` for those of the packages depended on,
             `$root/…` starts at the workspace root, `!` excludes.
@@ -86,6 +87,7 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
     command: Text | Arguments | None = None
     extends: bool | None = None
     depends_on: tuple[Reference | FollowTable, ...] | None = None
+    beside: tuple[Reference, ...] | None = None
     inputs: tuple[Input, ...] | None = None
     outputs: tuple[Output, ...] | None = None
     env: tuple[Variable, ...] | None = None

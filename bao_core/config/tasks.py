@@ -159,11 +159,13 @@ class Definitions:
         if isinstance(values.get("timeout"), str):
             values["timeout"] = parse_duration(values["timeout"])
         if "depends_on" in said:
-            values["depends_on"] = self._references(*said["depends_on"])
+            values["depends_on"] = self._references("depends_on", *said["depends_on"])
+        if "beside" in said:
+            values["beside"] = self._references("beside", *said["beside"])
         return TaskDefinition(name, source=layers[-1].source, **values)
 
     def _references(
-        self, entries: Sequence[str | FollowTable], layer: Layer
+        self, name: str, entries: Sequence[str | FollowTable], layer: Layer
     ) -> tuple[TaskReference, ...]:
         found: dict[str, TaskReference] = {}
         for index, entry in enumerate(entries):
@@ -171,7 +173,7 @@ class Definitions:
                 reference = parse_reference(entry)
             else:
                 reference = parse_reference(entry.task, entry.follow)
-            key = (*layer.key, "depends_on", index)
+            key = (*layer.key, name, index)
             package = reference.package
             if package not in {"", ROOT} and package not in self._workspace.packages:
                 raise _unknown_package(package, self._workspace.packages, layer.file, key)
@@ -179,7 +181,7 @@ class Definitions:
             if known.follow != reference.follow:
                 raise layer.file.error(
                     key,
-                    f"{_label(layer)}.depends_on: '{reference}' is there twice, with follow = "
+                    f"{_label(layer)}.{name}: '{reference}' is there twice, with follow = "
                     f"'{known.follow}' and '{reference.follow}'",
                     "keep one of the two",
                 )

@@ -230,6 +230,33 @@ def test_package_and_task_count_whatever_is_selected() -> None:
     assert graph.tasks["c#test"].requested  # type: ignore[index]
 
 
+def test_only_leaves_out_what_was_not_asked_for_and_caches_nothing_that_needs_it() -> None:
+    build_, test = define("build", "^build"), define("test", "build", "^test")
+    everything = {name: [build_, test] for name in ("a", "b")}
+    workspace = make_workspace({"a": [], "b": ["a"]})
+    graph = build(workspace, everything, "test", selected=["a", "b"], only=True)
+    assert edges_of(graph) == {"a#test": [], "b#test": ["a#test"]}
+    assert not graph.tasks["b#test"].definition.cache  # type: ignore[index]
+    both = build(workspace, everything, "test", "build", selected=["a", "b"], only=True)
+    assert edges_of(both)["b#test"] == ["a#test", "b#build"]
+    assert both.tasks["b#test"].definition.cache  # type: ignore[index]
+
+
+def test_a_task_beside_another_is_run_with_it_and_not_waited_for() -> None:
+    workspace = make_workspace({"a": [], "b": ["a"]})
+    dev = define("dev", beside=(TaskReference("serve", "package", "a"),))
+    graph = build(workspace, {"a": [define("serve")], "b": [dev]}, "dev")
+    assert edges_of(graph) == {"a#serve": [], "b#dev": []}
+    assert not graph.tasks["a#serve"].requested  # type: ignore[index]
+
+
+def test_a_task_beside_another_that_nobody_defines_is_an_error() -> None:
+    workspace = make_workspace({"a": []})
+    dev = define("dev", beside=(TaskReference("serv"),))
+    with pytest.raises(GraphError, match="'serv'"):
+        build(workspace, {"a": [dev]}, "dev")
+
+
 def test_the_name_of_the_root_stands_for_a_root_package_of_any_name() -> None:
     workspace = make_workspace({"top": []}, root="top")
     definitions = {"top": [define("fmt"), define("all", "//#fmt")]}
