@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from bao_core import git
+from bao_core.git import facts as git
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

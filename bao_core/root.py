@@ -6,7 +6,7 @@ import os
 import re
 
 from bao_core.errors import BaoError
-from bao_core.git import find_toplevel
+from bao_core.git.process import find_toplevel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,9 +16,11 @@ from bao_core.digests import hash_text
 from bao_core.errors import UsageError, WorkspaceError
 from bao_core.events import EventBus, NoteAdded
 from bao_core.graph import PackageGraph, build_task_graph
+from bao_core.places import cache_root
 from bao_core.plugins import PluginHost
+from bao_core.recent import remember_root
 from bao_core.root import disabled_above, find_root
-from bao_core.state import WorkspaceState, boot_id, cache_root, workspace_state_dir
+from bao_core.state import WorkspaceState, boot_id, workspace_state_dir
 from bao_core.workspace import WorkspaceSource, load_workspace
 
 TYPE_CHECKING = False
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from bao_core.config.model import RootConfig
     from bao_core.events import Sink
+    from bao_core.git.begun import BegunListing
     from bao_core.interfaces.workspace import WorkspaceProvider
     from bao_core.model import FileTree, TaskDefinition, TaskGraph, TaskId, Workspace
     from bao_core.records import Explanation, TaskRecord
@@ -86,7 +89,13 @@ class Session:
     """One invocation in one workspace. What is expensive is worked out when it is first asked."""
 
     def __init__(
-        self, root: str, cwd: str, environ: Mapping[str, str], host: PluginHost, bus: EventBus
+        self,
+        root: str,
+        cwd: str,
+        environ: Mapping[str, str],
+        host: PluginHost,
+        bus: EventBus,
+        begun: BegunListing | None = None,
     ) -> None:
         self.root = root
         self.cwd = cwd
@@ -100,7 +109,10 @@ class Session:
         self.state_dir = workspace_state_dir(root, environ)
         # git first: it works while everything else is read.
         self._hashes = worktree.HashMemo({})
-        self._pending = worktree.begin(root, self.state_dir, environ, self._hashes)
+        if begun is not None and begun.root == root:
+            self._pending = worktree.PendingFiles(begun, environ, self._hashes)
+        else:
+            self._pending = worktree.begin(root, self.state_dir, environ, self._hashes)
         self.state = WorkspaceState(self.state_dir)
         self.components = Components(
             host,
@@ -120,6 +132,7 @@ class Session:
         environ: Mapping[str, str],
         *,
         sinks: Sequence[Sink] = (),
+        begun: BegunListing | None = None,
     ) -> Self:
         """Find the workspace that a directory lies in.
 
@@ -127,6 +140,7 @@ class Session:
             directory: Where to look from; None for the current directory.
             environ: The environment of the command.
             sinks: Who hears of events from the beginning.
+            begun: What git was asked already, for whichever root.
 
         Raises:
             UsageError: The directory does not exist.
@@ -149,7 +163,9 @@ class Session:
                 hint=f"bao looks for {', '.join(sorted(host.manifests()))}",
             )
         cwd = os.path.relpath(here, root)
-        return cls(root, "" if cwd == "." else cwd, environ, host, bus)
+        session = cls(root, "" if cwd == "." else cwd, environ, host, bus, begun)
+        remember_root(here, root, session.state_dir, environ)
+        return session
 
     # --- the workspace -----------------------------------------------------------------------
 
@@ -358,6 +374,7 @@ class Session:
         from bao_core.input_check import InputCheck
         from bao_core.inputs import InputResolver
         from bao_core.intents import OutputIntents
+        from bao_core.key_memo import KeyMemo
         from bao_core.running import TaskEnvironments, Trace
         from bao_core.task_keys import KeyMaker
         from bao_core.workbench import Workbench
@@ -370,7 +387,16 @@ class Session:
         from bao_core.tools import Toolbox
 
         toolbox = Toolbox(self.root, self.environ.get("PATH", os.defpath), self.state)
-        keys = KeyMaker(graph, self.workspace, resolver, settings, toolbox, self.external)
+        keys = KeyMaker(
+            graph,
+            self.workspace,
+            resolver,
+            settings,
+            toolbox,
+            self.external,
+            KeyMemo(self.state),
+            self._source.token,
+        )
         ignored = IgnoredPaths(self.root, self.environ, has_git=self.files.has_git)
         mode = options.output_logs
         default_mode = self.config.output_logs or "full"

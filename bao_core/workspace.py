@@ -266,7 +266,12 @@ class WorkspaceSource:
         self._snapshot_path = os.path.join(state_dir, "workspace")
         self._closures_path = os.path.join(state_dir, "closures")
         self._identity = identity
-        self._token: str | None = None
+        self._token = ""
+
+    @property
+    def token(self) -> str:
+        """Changes whenever the workspace is worked out anew; empty where it is not remembered."""
+        return self._token
 
     def remembered(self, files: WorktreeFiles) -> ResolvedWorkspace | None:
         """The workspace as remembered, if everything it was made from is as it was."""
@@ -337,6 +342,7 @@ class WorkspaceSource:
                     replace(resolved, workspace=replace(workspace, packages=lean)),
                 ),
             )
+            self._token = token
         except UnicodeEncodeError:
             # A name that is not UTF-8 cannot be kept; it is worked out each time instead.
             self.forget()

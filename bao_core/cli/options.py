@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bao_core.git.begun import BegunListing
+
 Kind = Literal["flag", "switch", "count", "value", "list", "maybe"]
 """How an option is written.
 
@@ -113,6 +115,7 @@ class Invocation(Struct, frozen=True):
         directory: Where to work instead of the current directory.
         color: `auto`, `always` or `never`.
         verbosity: How often `-v` was given.
+        begun: What git was asked before the command line was read.
     """
 
     command: str
@@ -120,6 +123,7 @@ class Invocation(Struct, frozen=True):
     directory: str | None = None
     color: ColorChoice = "auto"
     verbosity: int = 0
+    begun: BegunListing | None = None
 
 
 class SelectingArguments(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from bao_core.git import ChangedFile
+    from bao_core.git.facts import ChangedFile
     from bao_core.model import Package, Workspace
     from bao_core.selection.changes import Changes
     from bao_core.selection.filters import RevisionRange

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bao_core.git import ChangedFile
+from bao_core.git.facts import ChangedFile
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, Package, Workspace
 from bao_core.selection import select

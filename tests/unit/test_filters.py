@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bao_core.errors import GitError, SelectionError
-from bao_core.git import ChangedFile
+from bao_core.git.facts import ChangedFile
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, Package, Reason, Workspace
 from bao_core.selection import Selection, TaskFilter, select
