@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bao_core.config.model import RootConfig
     from bao_core.events import Sink
     from bao_core.interfaces.workspace import WorkspaceProvider
-    from bao_core.model import FileTree, TaskDefinition, TaskGraph, TaskId, Workspace
+    from bao_core.model import FileTree, Package, TaskDefinition, TaskGraph, TaskId, Workspace
     from bao_core.records import Explanation, TaskRecord
     from bao_core.running import Trace
     from bao_core.selection import Selection
@@ -256,6 +256,7 @@ class Session:
             cwd=self.cwd,
             changes=changes,
             turbo=bool(self.config.foreign),
+            exists=lambda path: os.path.exists(os.path.join(self.root, path)),
         )
 
     def _is_global_input(self, path: str) -> bool:
@@ -420,7 +421,16 @@ class Session:
             global_inputs=named_identities(self.files, paths),
             contributors=contributors,
             contributed=contributed,
+            shared=self._shared_packages(),
         )
+
+    def _shared_packages(self) -> list[Package]:
+        """Under `turbo.json`, what the root package depends on concerns every task."""
+        if not self.config.foreign:
+            return []
+        root = self.workspace.root_package
+        names = self.packages.closure([root], up=False) - {root}
+        return [self.workspace.packages[name] for name in sorted(names)]
 
     def _contributions(
         self, graph: TaskGraph

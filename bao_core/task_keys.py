@@ -15,7 +15,7 @@ from bao_core.keys import compute_key, storable_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bao_core.inputs import InputResolver
     from bao_core.keys import StoredParts
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ActionResult,
         CacheKey,
         Follow,
+        Package,
         Task,
         TaskEdge,
         TaskGraph,
@@ -42,6 +43,7 @@ class KeySettings(Struct, frozen=True):
         global_inputs: Content identities of the global inputs, by path.
         contributors: Names of the active key contributors, sorted.
         contributed: What the contributors say, values by part name, by task.
+        shared: Packages whose files are part of every key.
     """
 
     environ: Mapping[str, str]
@@ -50,6 +52,7 @@ class KeySettings(Struct, frozen=True):
     global_inputs: Mapping[str, str]
     contributors: tuple[str, ...]
     contributed: Mapping[TaskId, Mapping[str, str]]
+    shared: Sequence[Package] = ()
 
 
 class KeyedTask(Struct):
@@ -159,6 +162,8 @@ class KeyMaker:
         if root.external_digest:
             # Shared tools are installed at the root.
             parts["lock:root"] = root.external_digest
+        for package in settings.shared:
+            parts[f"shared:{package.name}"] = self._resolver.default_digest(package)
         return parts
 
     def _parts(

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+import bao_core.cli.lean  # noqa: F401 - before whatever imports msgspec
 from bao_core.cli.arguments import COMPLETE_VARIABLE, read_plain
 from bao_core.cli.terminal import Terminal, silence_stdout
 from bao_core.errors import BaoError
@@ -102,6 +103,10 @@ def _carry_out(  # noqa: PLR0911 - one for each command
             from bao_core.cli.ls import ls
 
             return ls(invocation, terminal, environ)
+        case "init":
+            from bao_core.cli.init import init
+
+            return init(invocation, terminal, environ)
         case "graph":
             from bao_core.cli.graph import graph
 
