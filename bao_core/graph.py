@@ -136,7 +136,12 @@ class _TaskGraphBuilder:
         task_id = TaskId(f"{package}#{task}")
         if task_id not in self._nodes:
             definition = self._definitions.get(package, {}).get(task)
-            self._nodes[task_id] = (package, definition or self._transit_definition(task))
+            if definition is None:
+                definition = self._transit_definition(task)
+                if definition.lenient:
+                    # Under turbo.json a package lacks a task only if it was taken away from it.
+                    definition = replace(definition, depends_on=())
+            self._nodes[task_id] = (package, definition)
         return task_id
 
     def _transit_definition(self, task: str) -> TaskDefinition:
@@ -172,14 +177,21 @@ class _TaskGraphBuilder:
     def _named(self, task_id: TaskId, reference: TaskReference) -> list[TaskId]:
         """The tasks that a task's reference stands for."""
         package, definition = self._nodes[task_id]
-        if reference.task not in self._known:
+        if reference.task not in self._known and not definition.lenient:
             raise self._undefined(task_id, definition, reference)
         targets: tuple[str, ...] = (package,)
         if reference.scope == "dependencies":
             targets = self._packages.dependencies(package)
         elif reference.scope == "package":
             targets = (self._package_named(task_id, definition, reference),)
+        if definition.lenient and not all(self._has(name, reference.task) for name in targets):
+            raise self._undefined(task_id, definition, reference)
         return [self._node(target, reference.task) for target in targets]
+
+    def _has(self, package: str, task: str) -> bool:
+        """Whether a task is defined for a package, by itself or for all of them."""
+        named = (self._definitions.get(name, ()) for name in (package, ROOT_DEFINITIONS))
+        return any(task in known for known in named)
 
     def _requested_of(
         self, task_id: TaskId, upstream: Mapping[TaskId, Follow]

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from bao_core import __version__, worktree
 from bao_core.components import Components
+from bao_core.contributions import Contributions
 from bao_core.digests import hash_text
 from bao_core.errors import UsageError, WorkspaceError
 from bao_core.events import EventBus, NoteAdded
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from bao_core.events import Sink
     from bao_core.git.begun import BegunListing
     from bao_core.interfaces.workspace import WorkspaceProvider
-    from bao_core.model import FileTree, TaskDefinition, TaskGraph, TaskId, Workspace
+    from bao_core.model import FileTree, Package, TaskDefinition, TaskGraph, Workspace
     from bao_core.records import Explanation, TaskRecord
     from bao_core.running import Trace
     from bao_core.selection import Selection
@@ -103,7 +104,6 @@ class Session:
         self.host = host
         self.bus = bus
         self.cancelled = Flag()
-        self._contributor_fault = ""
         self._scratch: TemporaryDirectory[str] | None = None
         self._phase_started = time.perf_counter()
         self.state_dir = workspace_state_dir(root, environ)
@@ -123,6 +123,7 @@ class Session:
             cancelled=self.cancelled,
             config=lambda: self.config,
         )
+        self._contributions = Contributions(host, self.components, bus.warn)
         self._hashes.entries.update(self.state.memory.hashes)
 
     @classmethod
@@ -272,6 +273,7 @@ class Session:
             cwd=self.cwd,
             changes=changes,
             turbo=bool(self.config.foreign),
+            exists=lambda path: os.path.exists(os.path.join(self.root, path)),
         )
 
     def _is_global_input(self, path: str) -> bool:
@@ -415,7 +417,7 @@ class Session:
             environment=TaskEnvironments(self, options, trace).of,
             replay=lambda task: (mode or task.definition.output_logs or default_mode) == "full",
             is_ignored=ignored.among,
-            uncacheable=lambda _task: self._contributor_fault,
+            uncacheable=lambda _task: self._contributions.fault,
             look_up=not options.force,
             store=options.cache,
             replace=options.force,
@@ -438,7 +440,7 @@ class Session:
 
         config = self.config
         paths = global_input_paths(self.files, config.global_inputs, self.workspace.lock_files)
-        contributors, contributed = self._contributions(graph)
+        contributors, contributed = self._contributions.of(graph, self.workspace)
         return KeySettings(
             environ=self.environ,
             env_mode=options.env_mode or config.env_mode,
@@ -446,28 +448,16 @@ class Session:
             global_inputs=named_identities(self.files, paths),
             contributors=contributors,
             contributed=contributed,
+            shared=self._shared_packages(),
         )
 
-    def _contributions(
-        self, graph: TaskGraph
-    ) -> tuple[tuple[str, ...], dict[TaskId, dict[str, str]]]:
-        """The names of the key contributors, and what they say of each task."""
-        classes = self.host.key_contributors()
-        for broken in self.host.failed_offering("bao_key_contributors"):
-            self._contributor_fault = f"key contributor plugin '{broken.name}' is broken"
-        packages = self.workspace.packages
-        tasks = [(task, packages[task.package]) for task in graph.tasks.values()]
-        contributed: dict[TaskId, dict[str, str]] = {}
-        for cls in classes:
-            try:
-                component = self.components.open(cls)
-                for task_id, parts in component.parts(tasks).items():
-                    named = contributed.setdefault(task_id, {})
-                    named.update((f"{cls.name}:{part.name}", part.value) for part in parts)
-            except Exception as error:  # noqa: BLE001 - without its parts nothing may be cached
-                self._contributor_fault = f"key contributor '{cls.name}' failed: {error}"
-                self.bus.warn(f"{self._contributor_fault}; nothing is cached in this run")
-        return tuple(cls.name for cls in classes), contributed
+    def _shared_packages(self) -> list[Package]:
+        """Under `turbo.json`, what the root package depends on concerns every task."""
+        if not self.config.foreign:
+            return []
+        root = self.workspace.root_package
+        names = self.packages.closure([root], up=False) - {root}
+        return [self.workspace.packages[name] for name in sorted(names)]
 
     def concurrency(self, options: RunOptions) -> int:
         """How many slots a run has: as asked for, as configured, or one a processor."""

@@ -17,7 +17,7 @@ from bao_core.keys import compute_key, storable_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bao_core.inputs import InputResolver
     from bao_core.key_memo import KeyMemo
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ActionResult,
         CacheKey,
         Follow,
+        Package,
         Task,
         TaskEdge,
         TaskGraph,
@@ -45,6 +46,7 @@ class KeySettings(Struct, frozen=True):
         global_inputs: Content identities of the global inputs, by path.
         contributors: Names of the active key contributors, sorted.
         contributed: What the contributors say, values by part name, by task.
+        shared: Packages whose files are part of every key.
     """
 
     environ: Mapping[str, str]
@@ -53,6 +55,7 @@ class KeySettings(Struct, frozen=True):
     global_inputs: Mapping[str, str]
     contributors: tuple[str, ...]
     contributed: Mapping[TaskId, Mapping[str, str]]
+    shared: Sequence[Package] = ()
 
 
 class MadeKey(Struct):
@@ -211,8 +214,12 @@ class KeyMaker:
             for tool in task.definition.tools:
                 directories = packages[task.package].bin_directories
                 texts.append(f"{task.id}\0{tool}\0{self._toolbox.identity(tool, directories)}")
+        told: dict[int, str] = {}
         for task_id, contributed in settings.contributed.items():
-            texts.append(f"{task_id}\0{sorted(contributed.items())}")
+            if id(contributed) not in told:
+                told[id(contributed)] = f"{len(told)} {sorted(contributed.items())}"
+                texts.append(told[id(contributed)])
+            texts.append(f"{task_id} {told[id(contributed)].partition(' ')[0]}")
         return hash_of([*texts, *resolver.ingredients(tasks)])
 
     def _keys_above(self, task: Task, keyed: Mapping[TaskId, KeyedTask]) -> dict[TaskId, str]:
@@ -266,6 +273,8 @@ class KeyMaker:
         if root.external_digest:
             # Shared tools are installed at the root.
             parts["lock:root"] = root.external_digest
+        for package in settings.shared:
+            parts[f"shared:{package.name}"] = self._resolver.default_digest(package)
         return parts
 
     def _parts(

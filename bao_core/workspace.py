@@ -19,7 +19,7 @@ from bao_core.worktree import RecordingTree, TreeRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from bao_core.interfaces.workspace import WorkspaceProvider
     from bao_core.model import FileTree, ForeignConfig, WorkspacePart
@@ -54,13 +54,14 @@ def load_workspace(
     if root_name is None:
         root_name = ROOT
         packages[ROOT] = Package(ROOT, "", "bao", "")
-    packages = _with_configured_edges(packages, config, tree)
+    packages = _with_configured_edges(packages, config, tree, loops=foreign is not None)
     return Workspace(
         packages=dict(sorted(packages.items())),
         root_package=root_name,
         lock_files=tuple(sorted({path for part in parts for path in part.lock_files})),
         notes=tuple(note for part in parts for note in part.notes),
         lock_broken="; ".join(part.lock_broken for part in parts if part.lock_broken),
+        lock_form="; ".join(part.lock_form for part in parts if part.lock_form),
     )
 
 
@@ -112,8 +113,10 @@ def _named(provider: WorkspaceProvider) -> Iterator[None]:
 def _join_packages(found: Iterable[Package]) -> dict[str, Package]:
     by_name: dict[str, Package] = {}
     root: Package | None = None
+    root_names: set[str] = set()
     for package in found:
         if package.path == "":
+            root_names.add(package.name)
             root = package if root is None else _merged(root, package)
             continue
         known = by_name.get(package.name)
@@ -127,7 +130,17 @@ def _join_packages(found: Iterable[Package]) -> dict[str, Package]:
         if (other := by_name.get(root.name)) is not None:
             raise _name_used_twice(root, other)
         by_name[root.name] = root
+        if others := root_names - {root.name} - by_name.keys():
+            by_name = {name: _with_root_named(p, others, root.name) for name, p in by_name.items()}
     return by_name
+
+
+def _with_root_named(package: Package, others: Collection[str], name: str) -> Package:
+    """A package whose edges to the root lead there, whatever another manifest of it calls it."""
+    if not any(dependency.name in others for dependency in package.dependencies):
+        return package
+    edges = (replace(d, name=name) if d.name in others else d for d in package.dependencies)
+    return replace(package, dependencies=tuple(sorted({*edges})))
 
 
 def _name_used_twice(first: Package, second: Package) -> WorkspaceError:
@@ -149,10 +162,15 @@ def _merged(first: Package, second: Package) -> Package:
         external_digest=hash_text(first.external_digest, second.external_digest)
         if first.external_digest or second.external_digest
         else "",
+        external_places=first.external_places + second.external_places,
         scripts={**second.scripts, **first.scripts},
         script_source=first.script_source or second.script_source,
+        script_sources={**_script_sources(second), **_script_sources(first)},
+        inferred={**second.inferred, **first.inferred},
+        leftovers=tuple(dict.fromkeys((*first.leftovers, *second.leftovers))),
         bin_directories=tuple(dict.fromkeys((*first.bin_directories, *second.bin_directories))),
         environment={**second.environment, **first.environment},
+        task_variables={**second.task_variables, **first.task_variables},
         config=first.config or second.config,
         config_path=first.config_path if first.config else second.config_path,
         config_key=first.config_key if first.config else second.config_key,
@@ -161,15 +179,31 @@ def _merged(first: Package, second: Package) -> Package:
     )
 
 
+def _script_sources(package: Package) -> dict[str, str]:
+    return {
+        name: package.script_sources.get(name, package.script_source) for name in package.scripts
+    }
+
+
 def _with_configured_edges(
-    packages: dict[str, Package], config: RootConfig, tree: FileTree
+    packages: dict[str, Package], config: RootConfig, tree: FileTree, *, loops: bool
 ) -> dict[str, Package]:
+    """The packages with the edges that the configuration adds.
+
+    Args:
+        packages: By name.
+        config: The root's configuration.
+        tree: What it was read from.
+        loops: Whether a package may depend on itself, which `turbo.json` makes an error of.
+    """
     from bao_core.config import dependency_error, package_extras
 
     result: dict[str, Package] = {}
     for name, package in packages.items():
         extras = package_extras(config, package, tree)
-        edges = {d for d in package.dependencies if d.name in packages and d.name != name}
+        edges = {
+            d for d in package.dependencies if d.name in packages and (loops or d.name != name)
+        }
         for dependency in extras.dependencies:
             if dependency not in packages:
                 raise dependency_error(config, package, dependency, packages, tree)
@@ -205,9 +239,11 @@ def _adopted(
 
 
 def _overlapping_outputs(
-    workspace: Workspace, definitions: Mapping[str, Mapping[str, TaskDefinition]]
+    workspace: Workspace, definitions: Mapping[str, dict[str, TaskDefinition]]
 ) -> list[str]:
     """Refuse tasks that declare the same outputs; a note for each pair that may do so all the same.
+
+    An inferred task gives way: it is run and not cached.
 
     Raises:
         OutputError: Two tasks overlap: neither could be restored without harming the other.
@@ -221,6 +257,13 @@ def _overlapping_outputs(
     notes = []
     for first, second in find_overlaps({task_id: spec for task_id, (spec, _) in found.items()}):
         message = f"{first} and {second} declare overlapping outputs"
+        doubtful = second if found[second][1].inferred else first
+        definition = found[doubtful][1]
+        if definition.inferred:
+            owner, _, task = doubtful.rpartition("#")
+            other = second if doubtful == first else first
+            definitions[owner][task] = _given_way(definition, other)
+            continue
         definition = found[second][1]
         if definition.lenient:
             notes.append(message)
@@ -231,6 +274,11 @@ def _overlapping_outputs(
             hint="give each task a folder of its own, or exclude the other's with `!`",
         )
     return notes
+
+
+def _given_way(definition: TaskDefinition, other: TaskId) -> TaskDefinition:
+    source = f"{definition.source}; not cached, since {other} declares its outputs as well"
+    return replace(definition, outputs=(), cache=False, source=source)
 
 
 # --- remembering ------------------------------------------------------------------------------
@@ -328,7 +376,11 @@ class WorkspaceSource:
     def _remember(self, resolved: ResolvedWorkspace, record: TreeRecord) -> None:
         workspace = resolved.workspace
         closures = {name: package.external for name, package in workspace.packages.items()}
-        lean = {name: replace(p, external=()) for name, p in workspace.packages.items()}
+        lean = {
+            # What was inferred is among the definitions by now.
+            name: replace(p, external=(), inferred={})
+            for name, p in workspace.packages.items()
+        }
         token = os.urandom(8).hex()
         try:
             # Closures first: a snapshot that is found must find its closures.

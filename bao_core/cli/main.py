@@ -100,6 +100,10 @@ def _carry_out(  # noqa: PLR0911 - one for each command
             from bao_core.cli.ls import ls
 
             return ls(invocation, terminal, environ)
+        case "init":
+            from bao_core.cli.init import init
+
+            return init(invocation, terminal, environ)
         case "graph":
             from bao_core.cli.graph import graph
 

@@ -302,7 +302,12 @@ LS = Command(
     options=(
         *SELECTING_OPTIONS,
         Option("json", ("--json",), "flag", "print JSON"),
-        Option("tasks", ("--tasks",), "flag", "also list the tasks of each package"),
+        Option(
+            "tasks",
+            ("--tasks",),
+            "flag",
+            "also list the tasks of each package, their commands, and where each comes from",
+        ),
     ),
 )
 

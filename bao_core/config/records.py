@@ -166,6 +166,7 @@ class RootTables(Struct, frozen=True, forbid_unknown_fields=True):
         plugins: Which plugins take part, and their settings.
         executor: The name of what runs commands.
         scheduler: The name of what decides the order.
+        infer: Whether packages get the tasks that their files speak of and nobody declares.
     """
 
     workspace: WorkspaceEntry | None = None
@@ -182,6 +183,7 @@ class RootTables(Struct, frozen=True, forbid_unknown_fields=True):
     plugins: PluginsTable = field(default_factory=PluginsTable)
     executor: Word = "local"
     scheduler: Word = "critical-path"
+    infer: bool = True
 
 
 class PackageTables(Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,9 +194,11 @@ class PackageTables(Struct, frozen=True, forbid_unknown_fields=True):
         dependencies: Packages of this workspace, of whatever kind, that it depends on as well.
         tags: Words to select it by, as in `--filter tag:word`.
         tasks: What is said of each task, for this package.
+        infer: Whether the package gets the tasks that its files speak of and nobody declares.
     """
 
     name: PackageName | None = None
     dependencies: tuple[PackageName, ...] = ()
     tags: tuple[Word, ...] = ()
     tasks: dict[TaskName, TaskTable] = field(default_factory=dict)
+    infer: bool | None = None

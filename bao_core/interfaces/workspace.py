@@ -24,7 +24,9 @@ class WorkspaceProvider(Component):
     Attributes:
         manifests: Names of the files that make a package, such as `package.json`.
         root_markers: Names of files that mark a workspace root, each with a regular expression
-            that the file's content must match, or an empty string where the name is enough.
+            that the file's content must match, or an empty string where the name is enough. With
+            `**/` before the name, the file says that this provider finds packages wherever they
+            lie: where nothing marks a root, that is the top of the repository.
         foreign_files: Names of files at the root that configure another tool, such as
             `turbo.json`, and that the provider can read. Where the workspace has no configuration
             of bao's own and one of them is there, that tool's rules hold: this provider alone is

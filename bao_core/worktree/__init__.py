@@ -22,7 +22,7 @@ from bao_core.worktree.trees import RecordingTree, TreeRecord, WorktreeTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = [
     "HashMemo",
@@ -230,6 +230,8 @@ class WorktreeFiles:
 
     def untracked_below(self, directory: str) -> list[str]:
         """Those of `paths` below a directory that git does not track."""
+        if not self._tracked.count(0, *self.span(directory)):
+            return []
         return self._chosen_below(directory, 0)
 
     def walk(self, directory: str, reaches: Callable[[str], bool] | None = None) -> list[str]:
@@ -245,20 +247,22 @@ class WorktreeFiles:
         return walk(self.root, directory, skip=lambda path, _name: not reaches(path[start:]))
 
     def named(self, names: Iterable[str]) -> list[str]:
-        """Those of `paths` with one of these last names, sorted."""
+        """Those of `paths` with one of these last names, sorted; `*` as in `FileTree.named`."""
         if self._joined is None:
             self._joined = "\0/".join(("", *self.paths, ""))
         joined = self._joined
-        found = []
+        found: list[str] = []
         for name in set(names):
+            if "*" in name:
+                found += _like(joined, *name.split("*", 1))
+                continue
             ending = f"/{name}\0"
             place = joined.find(ending)
             while place >= 0:
                 start = joined.rfind("\0", 0, place) + 2
                 found.append(joined[start : place + len(name) + 1])
                 place = joined.find(ending, place + 1)
-        found.sort()
-        return found
+        return sorted(set(found))
 
     def _chosen_below(self, directory: str, wanted: int) -> list[str]:
         first, last = self.span(directory)
@@ -323,3 +327,17 @@ class WorktreeFiles:
                 identity = None
             found.append((self.paths[index], identity))
         return found
+
+
+def _like(joined: str, prefix: str, suffix: str) -> Iterator[str]:
+    """Paths whose last name starts and ends like this, of many that are joined as in `named`."""
+    sought = f"/{prefix}" if prefix else f"{suffix}\0"
+    place = joined.find(sought)
+    while place >= 0:
+        start, end = joined.rfind("\0", 0, place + 1) + 2, joined.find("\0", place)
+        name = joined[joined.rfind("/", 0, end) + 1 : end]
+        first = not prefix or end - len(name) == place + 1
+        long_enough = len(name) >= len(prefix) + len(suffix)
+        if first and long_enough and name.endswith(suffix):
+            yield joined[start:end]
+        place = joined.find(sought, place + 1)

@@ -20,10 +20,10 @@ SLOW = {
     "asyncio",
     "concurrent.futures",
     "dataclasses",
-    "hashlib",
     "importlib.metadata",
     "inspect",
     "logging",
+    "pluggy",
 }
 """What costs more than a hot run can spare."""
 
