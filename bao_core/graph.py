@@ -101,10 +101,11 @@ class _TaskGraphBuilder:
             task_id = waiting.pop()
             if task_id not in self._upstream:
                 upstream = self._upstream_of(task_id)
-                self._upstream[task_id] = (
-                    self._requested_of(task_id, upstream) if only else upstream
-                )
-                waiting += self._upstream[task_id]
+                if only:
+                    upstream = self._requested_of(task_id, upstream)
+                self._check_ends(task_id, upstream)
+                self._upstream[task_id] = upstream
+                waiting += upstream
                 waiting += self._beside(task_id)
         order = topological_order(self._upstream)
         if len(order) < len(self._upstream):
@@ -162,13 +163,16 @@ class _TaskGraphBuilder:
         found: dict[TaskId, Follow] = {}
         for reference in definition.depends_on:
             for upstream in self._named(task_id, reference):
-                other = self._nodes[upstream][1]
-                if other.persistent and other.command is not None:
-                    raise _never_ends(task_id, definition, upstream)
                 follow = found.get(upstream, reference.follow)
                 stronger = _STRENGTH[reference.follow] > _STRENGTH[follow]
                 found[upstream] = reference.follow if stronger else follow
         return found
+
+    def _check_ends(self, task_id: TaskId, upstream: Iterable[TaskId]) -> None:
+        for other in upstream:
+            definition = self._nodes[other][1]
+            if definition.persistent and definition.command is not None:
+                raise _never_ends(task_id, self._nodes[task_id][1], other)
 
     def _beside(self, task_id: TaskId) -> list[TaskId]:
         definition = self._nodes[task_id][1]

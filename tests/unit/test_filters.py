@@ -498,6 +498,23 @@ def test_under_turbo_json_a_pattern_that_matches_nothing_selects_nothing_and_say
             ask(filter_, turbo=True)
 
 
+def test_under_turbo_json_a_directory_must_be_there_wherever_it_lies() -> None:
+    there = {"docs", "packages/web/src"}.__contains__
+    for filter_ in ["./docs", "./docs/*", "{docs}", "./packages/web/src"]:
+        assert ask(filter_, turbo=True, exists=there).names() == []
+    for filter_ in ["./packages/web/lib", "./packages/web/lib/*", "./doc"]:
+        with pytest.raises(SelectionError):
+            ask(filter_, turbo=True, exists=there)
+
+
+def test_under_turbo_json_a_circumflex_beside_a_bare_directory_has_no_effect() -> None:
+    """As for turbo and pnpm, which hear it only beside a name or braces."""
+    assert ask("./packages/ui^...", turbo=True).names() == ["core", "ui"]
+    assert ask("...^./packages/ui", turbo=True).names() == ["site", "ui", "web"]
+    assert ask("{./packages/ui}^...", turbo=True).names() == ["core"]
+    assert ask("./packages/ui^...").names() == ["core"]
+
+
 def test_under_turbo_json_every_package_depends_on_what_the_root_needs() -> None:
     workspace = make_workspace(
         {

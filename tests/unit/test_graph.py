@@ -523,3 +523,31 @@ def test_a_group_edge_that_closes_a_cycle_counts_only_for_what_is_affected() -> 
     assert graph.dependencies("core") == ()
     assert graph.dependencies("core", extras=True) == ("plugin",)
     assert graph.dependencies("tools") == ("core",)
+
+
+def test_under_turbo_json_a_task_must_be_defined_where_it_is_needed() -> None:
+    workspace = make_workspace({"a": [], "b": ["a"]})
+    lenient = {"lenient": True}
+    own = {"a": [define("gen")], "b": [define("build", "gen", **lenient)]}
+    with pytest.raises(GraphError, match="nobody defines a task 'gen'"):
+        build(workspace, own, "build")
+    above = {**own, "b": [define("build", "^gen", **lenient)]}
+    assert edges_of(build(workspace, above, "build"))["b#build"] == ["a#gen"]
+    everywhere = {**own, "*": [define("gen", command=None)]}
+    assert edges_of(build(workspace, everywhere, "build"))["b#build"] == ["b#gen"]
+
+
+def test_under_turbo_json_a_task_that_nothing_stands_for_need_not_be_defined() -> None:
+    workspace = make_workspace({"a": []})
+    graph = build(workspace, {"a": [define("build", "^nope", lenient=True)]}, "build")
+    assert edges_of(graph) == {"a#build": []}
+
+
+def test_what_is_left_out_may_never_end() -> None:
+    workspace = make_workspace({"a": []})
+    listed = {"a": [define("serve", persistent=True), define("test", "serve")]}
+    with pytest.raises(GraphError, match="never ends"):
+        build(workspace, listed, "test")
+    assert edges_of(build(workspace, listed, "test", only=True)) == {"a#test": []}
+    with pytest.raises(GraphError, match="never ends"):
+        build(workspace, listed, "test", "serve", only=True)

@@ -76,6 +76,42 @@ def test_an_exclusion_counts_wherever_it_stands_and_for_what_lies_below(load: Lo
     assert set(found.paths) == {ROOT, "ab", "b"}
 
 
+def test_a_package_that_is_named_outright_cannot_be_excluded(load: Load) -> None:
+    files = {f"packages/{path}/package.json": manifest(path[-1]) for path in ("a", "a/b", "c")}
+    found = load({"package.json": root("packages/a/b", "packages/*", "!packages/a/**"), **files})
+    assert set(found.paths) == {ROOT, "b", "c"}
+
+
+def test_a_glob_may_begin_with_a_slash(load: Load) -> None:
+    found = load({"package.json": root("/packages/*"), "packages/a/package.json": manifest("a")})
+    assert set(found.paths) == {ROOT, "a"}
+
+
+@pytest.mark.parametrize(
+    ("version", "npmrc", "setting", "linked"),
+    [
+        ("8.15.0", "", "false", True),
+        ("8.15.0", "link-workspace-packages=false", "true", False),
+        ("10.0.0", "link-workspace-packages=false", "true", True),
+        ("10.0.0", "", "deep", True),
+        ("10.0.0", "link-workspace-packages=true", "false", False),
+    ],
+)
+def test_pnpm_reads_settings_beside_the_globs_only_since_it_links_less(
+    load: Load, version: str, npmrc: str, setting: str, linked: bool
+) -> None:
+    found = load(
+        {
+            "package.json": manifest("root", packageManager=f"pnpm@{version}"),
+            "pnpm-workspace.yaml": f"packages: ['packages/*']\nlinkWorkspacePackages: {setting}\n",
+            ".npmrc": f"{npmrc}\n",
+            "packages/a/package.json": manifest("a", version="1.0.0"),
+            "packages/b/package.json": manifest("b", dependencies={"a": "^1.0.0"}),
+        }
+    )
+    assert found.edges("b") == ({"a": "runtime"} if linked else {})
+
+
 def test_a_workspace_that_links_back_up_is_walked_to_an_end(load: Load, tmp_path: Path) -> None:
     from bao_workspace_node.provider import NodeWorkspace
 

@@ -299,6 +299,7 @@ MANIFEST = "package.json"
         (["!src/**"], ["!src/**", MANIFEST]),
         (["!$TURBO_DEFAULT$"], [MANIFEST]),
         (["$TURBO_DEFAULT$", "!package.json", "!turbo.json"], ["$default"]),
+        (["src/*/**"], ["src/*/**", "src/*", MANIFEST]),
         (["./src/"], ["src/", MANIFEST]),
         (["src/./x/../y"], ["src/y", MANIFEST]),
         (["", "!"], ["**", MANIFEST]),
