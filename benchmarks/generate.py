@@ -1,6 +1,6 @@
 """Makes the workspace that tools are compared on: `python benchmarks/generate.py DIRECTORY`.
 
-The same arguments always give the same bytes. One workspace serves every tool: an npm workspace
+The same arguments always give the same bytes. One workspace serves every tool: a Bun workspace
 with its lock file, a `turbo.json` and a `bao.toml` that say the same.
 """
 
@@ -19,6 +19,9 @@ FILE_SIZE = 2048
 
 DEPENDENCIES = 3
 """Internal dependencies of a package, as far as there are packages before it."""
+
+BUN = "1.4.5"
+"""The version of Bun, whose `bun run` starts a script sooner than any other package manager."""
 
 SCRIPT = "mkdir -p dist && cat src/* > dist/out.txt && echo $npm_package >> ../../../ran"
 """Concatenates the sources; the last word lets the driver count runs outside of the workspace."""
@@ -47,11 +50,9 @@ def dependencies(shape: Shape) -> list[list[int]]:
 
 
 def source(chance: random.Random) -> str:
-    """One source file: lines of letters, `FILE_SIZE` bytes in all."""
-    lines = (
-        "".join(chance.choices("abcdefghijklmnopqrstuvwxyz ", k=63)) for _ in range(FILE_SIZE // 64)
-    )
-    return "\n".join(lines) + "\n"
+    """One source file: lines of 63 hexadecimal digits, `FILE_SIZE` bytes in all."""
+    digits = chance.randbytes(FILE_SIZE // 2).hex()
+    return "".join(f"{digits[at : at + 63]}\n" for at in range(0, FILE_SIZE // 64 * 63, 63))
 
 
 def generate(root: Path, shape: Shape) -> None:
@@ -69,13 +70,18 @@ def generate(root: Path, shape: Shape) -> None:
     _commit(root)
 
 
+def script_of(number: int) -> str:
+    """What builds a package, to be run in its directory."""
+    return SCRIPT.replace("$npm_package", package_name(number))
+
+
 def _manifest(number: int, needed: list[int]) -> dict[str, object]:
     name = package_name(number)
     return {
         "name": name,
         "version": "1.0.0",
         "private": True,
-        "scripts": {"build": SCRIPT.replace("$npm_package", name)},
+        "scripts": {"build": script_of(number)},
         "dependencies": {package_name(other): "1.0.0" for other in needed},
     }
 
@@ -87,11 +93,11 @@ def _write_root(root: Path, shape: Shape, edges: list[list[int]]) -> None:
             "name": "bench",
             "version": "1.0.0",
             "private": True,
-            "packageManager": "npm@10.9.0",
+            "packageManager": f"bun@{BUN}",
             "workspaces": ["packages/*"],
         },
     )
-    _write_json(root / "package-lock.json", _lock(edges))
+    _write_json(root / "bun.lock", _lock(edges))
     _write_json(
         root / "turbo.json",
         {"tasks": {"build": {"dependsOn": ["^build"], "outputs": ["dist/**"]}}},
@@ -104,22 +110,22 @@ def _write_root(root: Path, shape: Shape, edges: list[list[int]]) -> None:
 
 
 def _lock(edges: list[list[int]]) -> dict[str, object]:
-    entries: dict[str, object] = {
-        "": {"name": "bench", "version": "1.0.0", "workspaces": ["packages/*"]}
-    }
+    """What `bun install` writes, but for the trailing commas."""
+    workspaces: dict[str, object] = {"": {"name": "bench"}}
+    packages: dict[str, object] = {}
     for number, needed in enumerate(edges):
         name = package_name(number)
-        entries[f"node_modules/{name}"] = {"resolved": f"packages/{name}", "link": True}
-        entries[f"packages/{name}"] = {
-            "version": "1.0.0",
-            "dependencies": {package_name(other): "1.0.0" for other in needed},
-        }
+        place = f"packages/{name}"
+        member: dict[str, object] = {"name": name, "version": "1.0.0"}
+        if needed:
+            member["dependencies"] = {package_name(other): "1.0.0" for other in needed}
+        workspaces[place] = member
+        packages[name] = [f"{name}@workspace:{place}"]
     return {
-        "name": "bench",
-        "version": "1.0.0",
-        "lockfileVersion": 3,
-        "requires": True,
-        "packages": entries,
+        "lockfileVersion": 1,
+        "configVersion": 1,
+        "workspaces": workspaces,
+        "packages": packages,
     }
 
 
