@@ -16,6 +16,7 @@ from bao_core.digests import hash_text
 from bao_core.errors import UsageError, WorkspaceError
 from bao_core.events import EventBus, NoteAdded
 from bao_core.graph import PackageGraph, build_task_graph
+from bao_core.interfaces.component import called
 from bao_core.plugins import PluginHost
 from bao_core.root import disabled_above, find_root
 from bao_core.state import WorkspaceState, boot_id, cache_root, workspace_state_dir
@@ -62,6 +63,7 @@ class RunOptions(Struct, frozen=True):
         keep_going: What runs on after a failure: `never` anything, `dependencies-successful` what
             does not depend on it, `always` everything.
         force: Whether everything is executed, whatever the cache holds.
+        remote: Whether remote cache tiers take part; None for unless `BAO_REMOTE` is 0.
         summary: A file to write what happened to.
     """
 
@@ -70,6 +72,7 @@ class RunOptions(Struct, frozen=True):
     selecting: Selecting = Selecting()
     cache: bool = True
     force: bool = False
+    remote: bool | None = None
     concurrency: str | None = None
     keep_going: str = "never"
     output_logs: str | None = None
@@ -371,7 +374,7 @@ class Session:
             files=self.files,
             keys=keys,
             check=InputCheck(resolver, self.workspace, ignored),
-            tiers=self.tiers,
+            tiers=self._tiers_of(options),
             state=self.state,
             intents=OutputIntents(self.root, self.state, self.files.is_tracked),
             bus=self.bus,
@@ -388,6 +391,13 @@ class Session:
         )
         self.phase("inputs")
         return bench
+
+    def _tiers_of(self, options: RunOptions) -> CacheTiers:
+        """The tiers that take part in a run."""
+        remote = options.remote
+        if remote is None:
+            remote = self.environ.get("BAO_REMOTE", "").lower() not in {"0", "false", "no", "off"}
+        return self.tiers if remote else self.tiers.near()
 
     def _staging_dir(self) -> str:
         """A directory outside of the worktree that can be written to."""
@@ -431,7 +441,7 @@ class Session:
                     named = contributed.setdefault(task_id, {})
                     named.update((f"{cls.name}:{part.name}", part.value) for part in parts)
             except Exception as error:  # noqa: BLE001 - without its parts nothing may be cached
-                self._contributor_fault = f"key contributor '{cls.name}' failed: {error}"
+                self._contributor_fault = f"key contributor {called(cls)} failed: {error}"
                 self.bus.warn(f"{self._contributor_fault}; nothing is cached in this run")
         return tuple(cls.name for cls in classes), contributed
 

@@ -114,6 +114,10 @@ def _carry_out(  # noqa: PLR0911 - one for each command
             from bao_core.cli.plugins import plugins
 
             return plugins(invocation, terminal, environ)
+        case "plugins new":
+            from bao_core.cli.new_plugin import new_plugin
+
+            return new_plugin(invocation, terminal)
         case "config":
             from bao_core.cli.config import config
 

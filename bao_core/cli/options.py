@@ -138,6 +138,7 @@ class RunArguments(SelectingArguments, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     no_cache: bool = False
     force: bool = False
+    remote: bool | None = None
     dry_run: str | None = None
     concurrency: str | None = None
     keep_going: str = "never"
@@ -215,6 +216,13 @@ RUN = Command(
             "store no results; those that are there are still restored",
         ),
         Option("force", ("--force",), "flag", "run everything, and replace what is in the cache"),
+        Option(
+            "remote",
+            ("--remote",),
+            "switch",
+            "whether to ask and fill remote cache tiers (default: unless `BAO_REMOTE` is 0)",
+            negative="--no-remote",
+        ),
         Option(
             "dry_run",
             ("--dry-run",),

@@ -67,6 +67,7 @@ def _run_options(arguments: RunArguments, invocation: Invocation) -> RunOptions:
         selecting=selecting(arguments),
         cache=not arguments.no_cache,
         force=arguments.force,
+        remote=arguments.remote,
         concurrency=arguments.concurrency,
         keep_going=arguments.keep_going,
         output_logs=arguments.output_logs,

@@ -55,6 +55,8 @@ HOSTILE = 'we"b\\n\nx\udcff'
 class FakeBackend:
     """Stands for a cache backend; tells what was done to it."""
 
+    origin = ""
+
     def __init__(self, *, stats: CacheStats | None = None, fault: Exception | None = None) -> None:
         self._stats = stats
         self._fault = fault
@@ -609,6 +611,19 @@ def test_a_tier_that_raises_is_named(fake: FakeSession, bao: Run) -> None:
     assert code == 72
     assert err == "error: cache tier 'disk' failed: OSError: gone\n"
     assert fake.closed == 1
+
+
+def test_a_tier_that_raises_does_not_hide_the_others(fake: FakeSession, bao: Run) -> None:
+    broken = FakeBackend(fault=OSError("gone"))
+    broken.origin = "bao-team 1.2"
+    fake.tiers = [
+        FakeTier("team", broken),
+        FakeTier("disk", FakeBackend(stats=CacheStats("/c", 3, 9, 5 * 1024**3))),
+    ]
+    code, out, err = bao("cache", "stats", "--json")
+    assert code == 0
+    assert err == "warning: cache tier 'team' (bao-team 1.2) failed: OSError: gone\n"
+    assert [tier["entries"] for tier in json.loads(out)["tiers"]] == [None, 3]
 
 
 def test_an_unknown_tier_and_no_tier_at_all(fake: FakeSession, bao: Run) -> None:

@@ -1,0 +1,127 @@
+"""Starts the servers once a session, and makes a bucket for each test that wants one."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from bao_cache_fsspec.store import FsspecStore
+
+from bao_core.testing.fakes import context_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+pytest_plugins = ["bao_core.testing.fixtures"]
+
+MANDATORY = "BAO_TEST_SERVERS"
+"""Set where the servers must be there, so that nothing is skipped in silence."""
+
+
+def _load(name: str):
+    """A module beside this one: in pytest's mode `importlib` such modules are not on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+servers = _load("s3_servers")
+
+
+def _start(make, directory: Path, **options: bool) -> Iterator[object]:
+    try:
+        server = make(directory, **options)
+    except servers.NotInstalledError as error:
+        if os.environ.get(MANDATORY):
+            raise
+        pytest.skip(str(error))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory):
+    """A SeaweedFS that runs."""
+    yield from _start(servers.seaweedfs, tmp_path_factory.mktemp("seaweedfs"))
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory):
+    """A moto server that runs."""
+    yield from _start(servers.moto, tmp_path_factory.mktemp("moto"))
+
+
+@pytest.fixture(scope="session")
+def forgetful(tmp_path_factory: pytest.TempPathFactory):
+    """A moto server that ignores conditions of writes, as some servers do."""
+    yield from _start(servers.moto, tmp_path_factory.mktemp("forgetful"), conditional=False)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Lets the test's own process use a server: gives the name of a new bucket there."""
+
+    def using(server, credentials: tuple[str, str] = servers.WRITER) -> str:
+        for name, value in server.environ(credentials).items():
+            monkeypatch.setenv(name, value)
+        return make_bucket(server)
+
+    return using
+
+
+def make_bucket(server) -> str:
+    """A new bucket on a server."""
+    import botocore.session
+
+    name = f"bucket-{os.getpid()}-{next(_numbers)}"
+    client = botocore.session.get_session().create_client(
+        "s3",
+        endpoint_url=server.url,
+        aws_access_key_id=servers.WRITER[0],
+        aws_secret_access_key=servers.WRITER[1],
+        region_name="us-east-1",
+    )
+    try:
+        client.create_bucket(Bucket=name)
+    finally:
+        client.close()
+    return name
+
+
+@pytest.fixture
+def open_store(tmp_path: Path) -> Iterator[Callable[..., FsspecStore]]:
+    """Opens a store from a table of the configuration, as core does."""
+    opened: list[FsspecStore] = []
+
+    def opening(environ: Mapping[str, str] | None = None, **table: object) -> FsspecStore:
+        settings = msgspec.convert(table, FsspecStore.Settings)
+        opened.append(FsspecStore.open(settings, context_at(tmp_path, environ=environ)))
+        return opened[-1]
+
+    yield opening
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def kit():
+    """What test modules share: they cannot import each other."""
+
+    class Kit:
+        WRITER = servers.WRITER
+        READER = servers.READER
+        free_ports = staticmethod(servers.free_ports)
+        bucket = staticmethod(make_bucket)
+
+    return Kit

@@ -1,0 +1,96 @@
+"""Every kind of place keeps what object stores promise, and core's cache on it what caches do."""
+
+from __future__ import annotations
+
+import pytest
+from bao_cache_fsspec.store import FsspecStore
+
+from bao_core.testing.object_cache import ObjectStoreCacheSuite
+from bao_core.testing.objects import ObjectStoreSuite
+
+
+class InMemory:
+    component = FsspecStore
+
+    @pytest.fixture
+    def settings_at(self):
+        return lambda place: {"url": f"memory://{str(place).strip('/')}/objects"}
+
+
+class InAFolder:
+    component = FsspecStore
+
+    @pytest.fixture
+    def settings_at(self):
+        return lambda place: {"url": f"file://{place}/objects", "prefix": "some/team"}
+
+
+class OnSeaweedFS:
+    component = FsspecStore
+    examples = 8
+
+    @pytest.fixture
+    def settings_at(self, seaweedfs, use):
+        bucket = use(seaweedfs)
+        return lambda place: {"url": f"s3://{bucket}/{place.name}/objects"}
+
+
+class OnMoto:
+    component = FsspecStore
+    examples = 4
+
+    @pytest.fixture
+    def settings_at(self, moto, use):
+        bucket = use(moto)
+        return lambda place: {"url": f"s3://{bucket}", "prefix": f"{place.name}/objects"}
+
+
+class OnAForgetfulServer:
+    component = FsspecStore
+    conditional_writes = False
+    examples = 4
+
+    @pytest.fixture
+    def settings_at(self, forgetful, use):
+        bucket = use(forgetful)
+        return lambda place: {"url": f"s3://{bucket}/{place.name}"}
+
+
+class TestObjectsInMemory(InMemory, ObjectStoreSuite):
+    pass
+
+
+class TestObjectsInAFolder(InAFolder, ObjectStoreSuite):
+    pass
+
+
+class TestObjectsOnSeaweedFS(OnSeaweedFS, ObjectStoreSuite):
+    pass
+
+
+class TestObjectsOnMoto(OnMoto, ObjectStoreSuite):
+    pass
+
+
+class TestObjectsOnAForgetfulServer(OnAForgetfulServer, ObjectStoreSuite):
+    pass
+
+
+class TestCacheInMemory(InMemory, ObjectStoreCacheSuite):
+    pass
+
+
+class TestCacheInAFolder(InAFolder, ObjectStoreCacheSuite):
+    pass
+
+
+class TestCacheOnSeaweedFS(OnSeaweedFS, ObjectStoreCacheSuite):
+    pass
+
+
+class TestCacheOnMoto(OnMoto, ObjectStoreCacheSuite):
+    pass
+
+
+class TestCacheOnAForgetfulServer(OnAForgetfulServer, ObjectStoreCacheSuite):
+    pass
