@@ -104,7 +104,23 @@ for _name in PLUGINS:
 def tests(session: nox.Session) -> None:
     """All tests, with everything installed."""
     _install(session, *PLUGINS, group="test")
-    session.run("pytest", "-n", "2", "--dist=worksteal", TIMEOUT, *session.posargs)
+    session.run(
+        "pytest",
+        "-n",
+        "2",
+        "--dist=worksteal",
+        TIMEOUT,
+        "--ignore=tests/turbo",  # the session of that name has it
+        *session.posargs,
+    )
+
+
+@nox.session
+def turbo(session: nox.Session) -> None:
+    """Bao's answers beside those of turbo itself, which npm fetches."""
+    _install(session, *PLUGINS, group="test")
+    place = {"BAO_TEST_TURBO": str(Path(session.create_tmp()) / "turbo")}
+    session.run("pytest", "-n", "2", TIMEOUT, "tests/turbo", *session.posargs, env=place)
 
 
 @nox.session(default=False)

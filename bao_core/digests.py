@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from blake3 import blake3
@@ -54,6 +53,8 @@ def blob_id(data: bytes, algorithm: str = "sha1") -> str:
         data: The raw content.
         algorithm: The repository's object format, `sha1` or `sha256`.
     """
+    import hashlib
+
     return hashlib.new(
         algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False
     ).hexdigest()
@@ -65,6 +66,8 @@ def blob_id_of_file(path: str, algorithm: str = "sha1") -> str:
     Raises:
         OSError: The file cannot be read, or it changed its size while it was read.
     """
+    import hashlib
+
     with open(path, "rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size <= CHUNK:

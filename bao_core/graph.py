@@ -37,6 +37,7 @@ def build_task_graph(
     selected: Collection[str],
     arguments: tuple[str, ...] = (),
     allows: Callable[[str, str], bool] | None = None,
+    only: bool = False,
 ) -> TaskGraph:
     """The tasks that were asked for, and everything upstream of them.
 
@@ -49,6 +50,7 @@ def build_task_graph(
         selected: Names of packages.
         arguments: For the tasks asked for.
         allows: Whether a task of a selected package is asked for; None for all.
+        only: Leave out what is upstream and was not asked for itself.
 
     Returns:
         Every task after its upstream ones; among those that could come, by id.
@@ -61,7 +63,7 @@ def build_task_graph(
     builder = _TaskGraphBuilder(workspace, packages, definitions)
     for task in tasks:
         builder.request(task, selected, allows)
-    return builder.build(arguments)
+    return builder.build(arguments, only=only)
 
 
 class _TaskGraphBuilder:
@@ -93,14 +95,18 @@ class _TaskGraphBuilder:
             ):
                 self._requested[self._node(package, task)] = None
 
-    def build(self, arguments: tuple[str, ...]) -> TaskGraph:
+    def build(self, arguments: tuple[str, ...], *, only: bool) -> TaskGraph:
         waiting = list(self._requested)
         while waiting:
             task_id = waiting.pop()
             if task_id not in self._upstream:
                 upstream = self._upstream_of(task_id)
+                if only:
+                    upstream = self._requested_of(task_id, upstream)
+                self._check_ends(task_id, upstream)
                 self._upstream[task_id] = upstream
                 waiting += upstream
+                waiting += self._beside(task_id)
         order = topological_order(self._upstream)
         if len(order) < len(self._upstream):
             raise self._cyclic()
@@ -131,7 +137,12 @@ class _TaskGraphBuilder:
         task_id = TaskId(f"{package}#{task}")
         if task_id not in self._nodes:
             definition = self._definitions.get(package, {}).get(task)
-            self._nodes[task_id] = (package, definition or self._transit_definition(task))
+            if definition is None:
+                definition = self._transit_definition(task)
+                if definition.lenient:
+                    # Under turbo.json a package lacks a task only if it was taken away from it.
+                    definition = replace(definition, depends_on=())
+            self._nodes[task_id] = (package, definition)
         return task_id
 
     def _transit_definition(self, task: str) -> TaskDefinition:
@@ -148,25 +159,56 @@ class _TaskGraphBuilder:
         return known
 
     def _upstream_of(self, task_id: TaskId) -> dict[TaskId, Follow]:
-        package, definition = self._nodes[task_id]
+        definition = self._nodes[task_id][1]
         found: dict[TaskId, Follow] = {}
         for reference in definition.depends_on:
-            if reference.task not in self._known:
-                raise self._undefined(task_id, definition, reference)
-            targets: tuple[str, ...] = (package,)
-            if reference.scope == "dependencies":
-                targets = self._packages.dependencies(package)
-            elif reference.scope == "package":
-                targets = (self._package_named(task_id, definition, reference),)
-            for target in targets:
-                upstream = self._node(target, reference.task)
-                other = self._nodes[upstream][1]
-                if other.persistent and other.command is not None:
-                    raise _never_ends(task_id, definition, upstream)
+            for upstream in self._named(task_id, reference):
                 follow = found.get(upstream, reference.follow)
                 stronger = _STRENGTH[reference.follow] > _STRENGTH[follow]
                 found[upstream] = reference.follow if stronger else follow
         return found
+
+    def _check_ends(self, task_id: TaskId, upstream: Iterable[TaskId]) -> None:
+        for other in upstream:
+            definition = self._nodes[other][1]
+            if definition.persistent and definition.command is not None:
+                raise _never_ends(task_id, self._nodes[task_id][1], other)
+
+    def _beside(self, task_id: TaskId) -> list[TaskId]:
+        definition = self._nodes[task_id][1]
+        return [node for reference in definition.beside for node in self._named(task_id, reference)]
+
+    def _named(self, task_id: TaskId, reference: TaskReference) -> list[TaskId]:
+        """The tasks that a task's reference stands for."""
+        package, definition = self._nodes[task_id]
+        if reference.task not in self._known and not definition.lenient:
+            raise self._undefined(task_id, definition, reference)
+        targets: tuple[str, ...] = (package,)
+        if reference.scope == "dependencies":
+            targets = self._packages.dependencies(package)
+        elif reference.scope == "package":
+            targets = (self._package_named(task_id, definition, reference),)
+        if definition.lenient and not all(self._has(name, reference.task) for name in targets):
+            raise self._undefined(task_id, definition, reference)
+        return [self._node(target, reference.task) for target in targets]
+
+    def _has(self, package: str, task: str) -> bool:
+        """Whether a task is defined for a package, by itself or for all of them."""
+        named = (self._definitions.get(name, ()) for name in (package, ROOT_DEFINITIONS))
+        return any(task in known for known in named)
+
+    def _requested_of(
+        self, task_id: TaskId, upstream: Mapping[TaskId, Follow]
+    ) -> dict[TaskId, Follow]:
+        """The upstream tasks that are run even where nothing but what was asked for is run.
+
+        What is left out may have left anything behind, so that a task which needs it is not cached.
+        """
+        kept = {other: follow for other, follow in upstream.items() if other in self._requested}
+        if len(kept) < len(upstream):
+            package, definition = self._nodes[task_id]
+            self._nodes[task_id] = (package, replace(definition, cache=False))
+        return kept
 
     def _package_named(
         self, task_id: TaskId, definition: TaskDefinition, reference: TaskReference

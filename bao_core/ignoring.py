@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from threading import Lock
 
-from bao_core import git
+from bao_core.git import facts as git
+from bao_core.git.walking import holds_no_inputs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ class IgnoredPaths:
         self._lock = Lock()
 
     def among(self, paths: Iterable[str]) -> set[str]:
-        """Those of the paths that git ignores; none without git."""
+        """Those of the paths that git ignores; without git, those that are never listed."""
         if not self._has_git:
-            return set()
+            return {path for path in paths if any(map(self._is_left_out, _with_folders(path)[1:]))}
         paths = list(paths)
         with self._lock:
             asked = {
@@ -34,6 +35,9 @@ class IgnoredPaths:
                 ignored = git.ignored(self._root, sorted(asked), self._environ)
                 self._known.update((place, place in ignored) for place in asked)
             return {path for path in paths if any(self._known[p] for p in _with_folders(path))}
+
+    def _is_left_out(self, folder: str) -> bool:
+        return holds_no_inputs(f"{self._root}/{folder}", folder.rpartition("/")[2])
 
 
 def _with_folders(path: str) -> list[str]:

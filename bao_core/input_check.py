@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bao_core.ignoring import IgnoredPaths
     from bao_core.inputs import InputResolver
-    from bao_core.model import Task, Workspace
+    from bao_core.model import Package, Task, Workspace
 
 
 class InputCheck:
@@ -127,12 +127,17 @@ class InputCheck:
         ]
         explicit = inputs.explicit
         doubtful = [path for path in candidates if explicit is None or not explicit.matches(path)]
-        hidden = self._ignored.among(doubtful)
+        package = self._workspace.packages[task.package]
+        hidden = self._hidden(doubtful, package)
         return sorted(
             path
             for path in candidates
             if path not in hidden or path.rpartition("/")[2].startswith(".env")
         )
+
+    def _hidden(self, paths: list[str], package: Package) -> set[str]:
+        """Those of some files that appeared that are no default inputs."""
+        return self._ignored.among(paths) | self._resolver.leftovers_among(paths, package)
 
     def _dependency_changes(self, name: str) -> list[Reason]:
         package = self._workspace.packages[name]
@@ -144,7 +149,7 @@ class InputCheck:
                 for path in self._appeared(package.path, set(paths))
                 if not self._resolver.is_output(path)
             ]
-            hidden = self._ignored.among(appeared)
+            hidden = self._hidden(appeared, package)
             changed = [path for path in appeared if path not in hidden]
         return [
             Reason("dependency-changed", f"{path} of dependency {name} changed while bao ran")

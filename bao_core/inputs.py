@@ -16,7 +16,7 @@ from bao_core.outputs.stamps import GRANULARITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from bao_core.globs import Globs
     from bao_core.graph import PackageGraph
@@ -139,6 +139,27 @@ class InputResolver:
         """Files may have changed: work package digests out again."""
         self._default_digests.clear()
 
+    def ingredients(self, tasks: Iterable[Task]) -> Iterator[str]:
+        """All that the inputs of these tasks depend on beside the configuration, as texts.
+
+        Equal texts mean equal inputs. It takes less than working the inputs out, unless they are
+        given by patterns, which may reach files that git does not list.
+
+        Raises:
+            InputError: An input cannot be read.
+        """
+        yield self.files.fingerprint()
+        for package in self._workspace.packages.values():
+            for name in self._dot_env_files(package.path):
+                path = f"{package.path}/{name}" if package.path else name
+                yield f"{path}\0{self.files.identity_of(path)}"
+            if package.manifest and not self.files.is_tracked(package.manifest):
+                yield f"{package.manifest}\0{self.files.identity_of(package.manifest)}"
+        for task in tasks:
+            if input_rules(task.definition).positive:
+                found = self.resolve(task)
+                yield "\0".join((task.id, *found.paths, *found.identities))
+
     def _default_inputs(self, task: Task, package: Package) -> tuple[list[str], list[str]]:
         paths, identities = self.default_files(package)
         untracked = self.files.untracked_below(package.path)
@@ -153,6 +174,12 @@ class InputResolver:
         first, last = self.files.span(package.path)
         paths = self.files.paths[first:last]
         identities = self.files.identities(first, last)
+        if package.leftovers:
+            left = self.leftovers_among(self.files.untracked_below(package.path), package)
+            if left:
+                kept = [index for index, path in enumerate(paths) if path not in left]
+                paths = [paths[index] for index in kept]
+                identities = [identities[index] for index in kept]
         listed = set(paths)
         for name in self._dot_env_files(package.path):
             path = f"{package.path}/{name}" if package.path else name
@@ -160,6 +187,13 @@ class InputResolver:
                 paths.append(path)
                 identities.append(identity)
         return paths, identities
+
+    def leftovers_among(self, untracked: Collection[str], package: Package) -> set[str]:
+        """Those of some paths that git does not track that a package's tools leave."""
+        if not untracked or not package.leftovers:
+            return set()
+        matches = resolve_patterns(package.path, package.leftovers).matches
+        return {path for path in untracked if matches(path)}
 
     def _dot_env_files(self, directory: str) -> tuple[str, ...]:
         """Names of `.env*` files, ignored or not; a directory is listed only after a change."""
@@ -193,6 +227,9 @@ class InputResolver:
             found.update(self.default_files(package)[0])
         if rules.positive:
             for directory in positive.directories():
+                # It may be a file: `src/{a,b}.ts` names two.
+                if positive.matches(directory) and self._is_file(directory):
+                    found.add(directory)
                 found.update(
                     p for p in self.files.walk(directory, positive.reaches) if positive.matches(p)
                 )
@@ -202,7 +239,8 @@ class InputResolver:
         for place in _literal_places(package, rules, positive):
             # Said before the file is there: the first run must not differ from the second.
             self._covers(place, task, positive)
-        kept = [path for path in found if not negative.matches(path)]
+        always = _always(task.definition, package)
+        kept = [path for path in found if path in always or not negative.matches(path)]
         return sorted(path for path in kept if not self._covers(path, task, positive))
 
     def _covers(self, path: str, task: Task, explicit: Globs) -> bool:
@@ -210,15 +248,24 @@ class InputResolver:
             return False
         if self.is_covered(path, task):
             return True
+        definition = task.definition
+        if definition.lenient or definition.inferred or not explicit.matches(path):
+            return False
         producers = self._producers_of(path) - {task.id}
-        if producers and explicit.matches(path) and not task.definition.lenient:
-            first = min(producers)
+        # Nobody said that an inferred task leaves this; if it does, the change is seen.
+        certain = [other for other in producers if not self._is_inferred(other)]
+        if certain:
+            first = min(certain)
             raise InputError(
                 f"input '{path}' of {task.id} is an output of {first}, which is not upstream of it",
                 where=task.definition.source or None,
                 hint=f"add {first!r} to its depends_on, or narrow its inputs",
             )
         return False
+
+    def _is_inferred(self, task_id: TaskId) -> bool:
+        package, _, name = task_id.rpartition("#")
+        return self._definitions[package][name].inferred
 
     def is_output(self, path: str) -> bool:
         """Whether some task of the run declares this path as an output."""
@@ -261,6 +308,14 @@ class InputResolver:
 
     def _identity(self, path: str) -> str:
         return self.files.identity_of(path) or "missing"
+
+
+def _always(definition: TaskDefinition, package: Package) -> Collection[str]:
+    """What no pattern takes away: what says how the task is run, under the rules of turbo.json."""
+    if not definition.lenient:
+        return ()
+    names = ("package.json", "turbo.json", "turbo.jsonc")
+    return [f"{package.path}/{name}" if package.path else name for name in names]
 
 
 def _literal_places(package: Package, rules: InputRules, positive: Globs) -> list[str]:

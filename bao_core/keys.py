@@ -123,7 +123,7 @@ def _describe(family: str, rest: str, before: str | None, after: str | None) -> 
             return Reason(f"{family}-{verb}", f"{word} {rest} {verb}")
         case "upstream":
             return Reason(f"upstream-{verb}", f"upstream {rest} {verb}")
-        case "dependency":
+        case "dependency" | "shared":
             return Reason("dependency-changed", f"files of dependency {rest} {verb}")
         case "command" | "arguments" | "outputs" | "platform" | "contributors":
             return Reason(f"{family}-changed", _from_to(family, before, after))

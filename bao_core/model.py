@@ -27,6 +27,9 @@ ROOT = "//"
 Follow = Literal["key", "outputs", "none"]
 """What of an upstream task counts: its key, the digests of what it produced, or its order only."""
 
+TaskFact = Literal["task", "command", "directory", "manifest"]
+"""What a variable can say of a task: its name, its command, where it runs, its manifest."""
+
 Command = str | tuple[str, ...]
 """A shell line, or a program and its arguments."""
 
@@ -75,10 +78,19 @@ class Package(Struct, frozen=True):
             lock file, sorted; without a lock file, the requirements as written.
         external_digest: A digest over `external` and whatever else of the lock concerns it, so
             that equal digests mean an equal closure.
+        external_places: A digest over where `external` is installed, where moving something may
+            change who finds it; `--affected` compares it besides. Empty where it says nothing.
         scripts: Commands by task name that the manifest itself declares.
         script_source: What those scripts are called in messages, such as `package.json scripts`.
+        script_sources: The same of single scripts, by task name, where more is known of them.
+        inferred: Tasks that nobody declares and that its files speak of, by task name, complete:
+            what the configuration says of such a task replaces single fields.
+        leftovers: Patterns, from its directory, of what its tools leave for themselves, such as
+            `**/__pycache__/**`: files that match and that git does not track are no default inputs.
         bin_directories: Directories, from the root, put first on its tasks' PATH, in order.
         environment: Variables that its tasks get on top of the ones they ask for.
+        task_variables: Variables that say something of the task itself: its name (`task`), its
+            `command`, the absolute path of its `directory` or of its package's `manifest`.
         config: The raw bao tables of the manifest (`[tool.bao]`, `"bao"`), still to be decoded.
         config_path: The file those tables stand in.
         config_key: The dotted place of the tables inside the file, such as `tool.bao`.
@@ -93,10 +105,15 @@ class Package(Struct, frozen=True):
     dependencies: tuple[Dependency, ...] = ()
     external: tuple[str, ...] = ()
     external_digest: str = ""
+    external_places: str = ""
     scripts: dict[str, Command] = field(default_factory=dict)
     script_source: str = ""
+    script_sources: dict[str, str] = field(default_factory=dict)
+    inferred: dict[str, TaskDefinition] = field(default_factory=dict)
+    leftovers: tuple[str, ...] = ()
     bin_directories: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    task_variables: dict[str, TaskFact] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     config_path: str = ""
     config_key: str = ""
@@ -114,12 +131,16 @@ class WorkspacePart(Struct, frozen=True):
         notes: Warnings for the user, one sentence each.
         lock_broken: Why the lock file could not be used; empty when it could. Everything is
             affected then.
+        lock_form: What of the lock file shapes all closures at once, such as its version and the
+            settings that it was made with. Everything is affected where it differs; empty where
+            there is no lock file.
     """
 
     packages: tuple[Package, ...] = ()
     lock_files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lock_broken: str = ""
+    lock_form: str = ""
 
 
 class Workspace(Struct, frozen=True):
@@ -135,6 +156,7 @@ class Workspace(Struct, frozen=True):
     lock_files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lock_broken: str = ""
+    lock_form: str = ""
 
 
 class FileTree(ABC):
@@ -152,7 +174,8 @@ class FileTree(ABC):
     def named(self, names: Iterable[str]) -> list[str]:
         """Sorted paths of all files with one of these last names.
 
-        Those that are tracked, or untracked and not ignored; without git, those outside of hidden
+        A name may hold one `*`, which stands for any characters: `test_*.py`. Found are those
+        that are tracked, or untracked and not ignored; without git, those outside of hidden
         directories, `node_modules` and virtual environments.
         """
 
@@ -217,6 +240,8 @@ class TaskDefinition(Struct, frozen=True):
         configured: False for a script that no configuration speaks of; such a task is not cached.
         source: Where it was said, such as `bao.toml:12` or `package.json scripts`.
         lenient: Rules of `turbo.json` hold: overlapping outputs are a warning.
+        beside: Tasks that are run whenever this one is, without an edge to them.
+        inferred: Nobody declared the task; its definition is a guess, and gives way to others.
     """
 
     name: str
@@ -241,6 +266,35 @@ class TaskDefinition(Struct, frozen=True):
     configured: bool = True
     source: str = ""
     lenient: bool = False
+    beside: tuple[TaskReference, ...] = ()
+    inferred: bool = False
+
+
+class ForeignConfig(Struct, frozen=True):
+    """What the configuration of another tool says, such as `turbo.json`, in bao's terms.
+
+    Attributes:
+        path: The file, from the root.
+        definitions: By package and task name, for every package and complete: a task that is not
+            there does not exist. Under `*` stands what the file says of each task name.
+        global_inputs: Globs from the root of what every key holds.
+        global_env: Variables that every key holds.
+        global_pass_through_env: Variables that every task sees and no key holds.
+        env_mode: `strict` or `loose`.
+        concurrency: How many slots there are; None where nothing is said.
+        tags: Words to select packages by, by package.
+        notes: Warnings for the user, one sentence each.
+    """
+
+    path: str
+    definitions: dict[str, dict[str, TaskDefinition]]
+    global_inputs: tuple[str, ...] = ()
+    global_env: tuple[str, ...] = ()
+    global_pass_through_env: tuple[str, ...] = ()
+    env_mode: str = "strict"
+    concurrency: int | str | None = None
+    tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class TaskEdge(Struct, frozen=True, order=True, gc=False):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bao_core.builtins.signals import Interrupts
-    from bao_core.model import Task, TaskGraph, TaskId
+    from bao_core.model import Package, Task, TaskFact, TaskGraph, TaskId
     from bao_core.session import RunOptions, Session
     from bao_core.tiers import CacheTiers
     from bao_core.workbench import Finished, Workbench
@@ -60,8 +60,8 @@ class TaskEnvironments:
         session = self._session
         package = session.workspace.packages[task.package]
         extra = dict(package.environment)
-        if "npm_package_name" in extra:
-            extra["npm_lifecycle_event"] = task.name
+        for name, what in package.task_variables.items():
+            extra[name] = self._told(what, task, package)
         extra["BAO_TASK"] = task.id
         extra["TRACEPARENT"] = f"00-{self._trace.run_id}-{span}-01"
         return task_environment(
@@ -72,6 +72,18 @@ class TaskEnvironments:
             bin_directories=[os.path.join(session.root, d) for d in package.bin_directories],
             extra=extra,
         )
+
+    def _told(self, what: TaskFact, task: Task, package: Package) -> str:
+        match what:
+            case "task":
+                return task.name
+            case "command":
+                command = task.definition.command or ""
+                return command if isinstance(command, str) else " ".join(command)
+            case "directory":
+                return os.path.join(self._session.root, package.path).rstrip(os.sep)
+            case "manifest":
+                return os.path.join(self._session.root, package.manifest)
 
 
 class Run:

@@ -12,14 +12,16 @@ from msgspec import Struct
 
 from bao_core import __version__, worktree
 from bao_core.components import Components
+from bao_core.contributions import Contributions
 from bao_core.digests import hash_text
 from bao_core.errors import UsageError, WorkspaceError
 from bao_core.events import EventBus, NoteAdded
 from bao_core.graph import PackageGraph, build_task_graph
-from bao_core.interfaces.component import called
+from bao_core.places import cache_root
 from bao_core.plugins import PluginHost
+from bao_core.recent import remember_root
 from bao_core.root import disabled_above, find_root
-from bao_core.state import WorkspaceState, boot_id, cache_root, workspace_state_dir
+from bao_core.state import WorkspaceState, boot_id, workspace_state_dir
 from bao_core.workspace import WorkspaceSource, load_workspace
 
 TYPE_CHECKING = False
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 
     from bao_core.config.model import RootConfig
     from bao_core.events import Sink
+    from bao_core.git.begun import BegunListing
     from bao_core.interfaces.workspace import WorkspaceProvider
-    from bao_core.model import FileTree, TaskDefinition, TaskGraph, TaskId, Workspace
+    from bao_core.model import FileTree, Package, TaskDefinition, TaskGraph, Workspace
     from bao_core.records import Explanation, TaskRecord
     from bao_core.running import Trace
     from bao_core.selection import Selection
@@ -64,6 +67,7 @@ class RunOptions(Struct, frozen=True):
             does not depend on it, `always` everything.
         force: Whether everything is executed, whatever the cache holds.
         remote: Whether remote cache tiers take part; None for unless `BAO_REMOTE` is 0.
+        only: Whether upstream tasks that were not asked for are left out.
         summary: A file to write what happened to.
     """
 
@@ -73,6 +77,7 @@ class RunOptions(Struct, frozen=True):
     cache: bool = True
     force: bool = False
     remote: bool | None = None
+    only: bool = False
     concurrency: str | None = None
     keep_going: str = "never"
     output_logs: str | None = None
@@ -87,7 +92,13 @@ class Session:
     """One invocation in one workspace. What is expensive is worked out when it is first asked."""
 
     def __init__(
-        self, root: str, cwd: str, environ: Mapping[str, str], host: PluginHost, bus: EventBus
+        self,
+        root: str,
+        cwd: str,
+        environ: Mapping[str, str],
+        host: PluginHost,
+        bus: EventBus,
+        begun: BegunListing | None = None,
     ) -> None:
         self.root = root
         self.cwd = cwd
@@ -95,13 +106,15 @@ class Session:
         self.host = host
         self.bus = bus
         self.cancelled = Flag()
-        self._contributor_fault = ""
         self._scratch: TemporaryDirectory[str] | None = None
         self._phase_started = time.perf_counter()
         self.state_dir = workspace_state_dir(root, environ)
         # git first: it works while everything else is read.
         self._hashes = worktree.HashMemo({})
-        self._pending = worktree.begin(root, self.state_dir, environ, self._hashes)
+        if begun is not None and begun.root == root:
+            self._pending = worktree.PendingFiles(begun, environ, self._hashes)
+        else:
+            self._pending = worktree.begin(root, self.state_dir, environ, self._hashes)
         self.state = WorkspaceState(self.state_dir)
         self.components = Components(
             host,
@@ -112,6 +125,7 @@ class Session:
             cancelled=self.cancelled,
             config=lambda: self.config,
         )
+        self._contributions = Contributions(host, self.components, bus.warn)
         self._hashes.entries.update(self.state.memory.hashes)
 
     @classmethod
@@ -121,6 +135,7 @@ class Session:
         environ: Mapping[str, str],
         *,
         sinks: Sequence[Sink] = (),
+        begun: BegunListing | None = None,
     ) -> Self:
         """Find the workspace that a directory lies in.
 
@@ -128,6 +143,7 @@ class Session:
             directory: Where to look from; None for the current directory.
             environ: The environment of the command.
             sinks: Who hears of events from the beginning.
+            begun: What git was asked already, for whichever root.
 
         Raises:
             UsageError: The directory does not exist.
@@ -150,7 +166,9 @@ class Session:
                 hint=f"bao looks for {', '.join(sorted(host.manifests()))}",
             )
         cwd = os.path.relpath(here, root)
-        return cls(root, "" if cwd == "." else cwd, environ, host, bus)
+        session = cls(root, "" if cwd == "." else cwd, environ, host, bus, begun)
+        remember_root(here, root, session.state_dir, environ)
+        return session
 
     # --- the workspace -----------------------------------------------------------------------
 
@@ -256,6 +274,8 @@ class Session:
             affected=selecting.affected,
             cwd=self.cwd,
             changes=changes,
+            turbo=bool(self.config.foreign),
+            exists=lambda path: os.path.exists(os.path.join(self.root, path)),
         )
 
     def _is_global_input(self, path: str) -> bool:
@@ -269,6 +289,8 @@ class Session:
         arguments: Sequence[str],
         selected: Sequence[str],
         allows: Callable[[str, str], bool] | None = None,
+        *,
+        only: bool = False,
     ) -> TaskGraph:
         """The tasks of a run and the edges between them.
 
@@ -277,6 +299,7 @@ class Session:
             arguments: For the tasks asked for.
             selected: Names of packages.
             allows: Whether a task of a selected package is meant; None for all of them.
+            only: Leave out what is upstream and was not asked for itself.
         """
         return build_task_graph(
             self.workspace,
@@ -286,6 +309,7 @@ class Session:
             selected=selected,
             arguments=tuple(arguments),
             allows=allows,
+            only=only,
         )
 
     def workspace_of(self, tree: FileTree) -> Workspace:
@@ -323,16 +347,17 @@ class Session:
 
     def plan_of(self, options: RunOptions) -> TaskGraph:
         """The task graph that options ask for."""
-        selecting = options.selecting
+        selecting, only = options.selecting, options.only
         if not selecting.filters and not selecting.affected:
-            return self.plan(options.tasks, options.arguments, self._implied_packages())
+            implied = self._implied_packages()
+            return self.plan(options.tasks, options.arguments, implied, only=only)
         selection = self.select(selecting)
         for note in selection.notes:
             self.bus.emit(NoteAdded(note))
         if selecting.affected and not selection.packages:
             self.bus.emit(NoteAdded("nothing is affected, and nothing is run"))
         return self.plan(
-            options.tasks, options.arguments, list(selection.names()), selection.allows
+            options.tasks, options.arguments, selection.names(), selection.allows, only=only
         )
 
     def _implied_packages(self) -> list[str]:
@@ -353,6 +378,7 @@ class Session:
         from bao_core.input_check import InputCheck
         from bao_core.inputs import InputResolver
         from bao_core.intents import OutputIntents
+        from bao_core.key_memo import KeyMemo
         from bao_core.running import TaskEnvironments, Trace
         from bao_core.task_keys import KeyMaker
         from bao_core.workbench import Workbench
@@ -365,7 +391,16 @@ class Session:
         from bao_core.tools import Toolbox
 
         toolbox = Toolbox(self.root, self.environ.get("PATH", os.defpath), self.state)
-        keys = KeyMaker(graph, self.workspace, resolver, settings, toolbox, self.external)
+        keys = KeyMaker(
+            graph,
+            self.workspace,
+            resolver,
+            settings,
+            toolbox,
+            self.external,
+            KeyMemo(self.state),
+            self._source.token,
+        )
         ignored = IgnoredPaths(self.root, self.environ, has_git=self.files.has_git)
         mode = options.output_logs
         default_mode = self.config.output_logs or "full"
@@ -384,7 +419,7 @@ class Session:
             environment=TaskEnvironments(self, options, trace).of,
             replay=lambda task: (mode or task.definition.output_logs or default_mode) == "full",
             is_ignored=ignored.among,
-            uncacheable=lambda _task: self._contributor_fault,
+            uncacheable=lambda _task: self._contributions.fault,
             look_up=not options.force,
             store=options.cache,
             replace=options.force,
@@ -414,7 +449,7 @@ class Session:
 
         config = self.config
         paths = global_input_paths(self.files, config.global_inputs, self.workspace.lock_files)
-        contributors, contributed = self._contributions(graph)
+        contributors, contributed = self._contributions.of(graph, self.workspace)
         return KeySettings(
             environ=self.environ,
             env_mode=options.env_mode or config.env_mode,
@@ -422,28 +457,16 @@ class Session:
             global_inputs=named_identities(self.files, paths),
             contributors=contributors,
             contributed=contributed,
+            shared=self._shared_packages(),
         )
 
-    def _contributions(
-        self, graph: TaskGraph
-    ) -> tuple[tuple[str, ...], dict[TaskId, dict[str, str]]]:
-        """The names of the key contributors, and what they say of each task."""
-        classes = self.host.key_contributors()
-        for broken in self.host.failed_offering("bao_key_contributors"):
-            self._contributor_fault = f"key contributor plugin '{broken.name}' is broken"
-        packages = self.workspace.packages
-        tasks = [(task, packages[task.package]) for task in graph.tasks.values()]
-        contributed: dict[TaskId, dict[str, str]] = {}
-        for cls in classes:
-            try:
-                component = self.components.open(cls)
-                for task_id, parts in component.parts(tasks).items():
-                    named = contributed.setdefault(task_id, {})
-                    named.update((f"{cls.name}:{part.name}", part.value) for part in parts)
-            except Exception as error:  # noqa: BLE001 - without its parts nothing may be cached
-                self._contributor_fault = f"key contributor {called(cls)} failed: {error}"
-                self.bus.warn(f"{self._contributor_fault}; nothing is cached in this run")
-        return tuple(cls.name for cls in classes), contributed
+    def _shared_packages(self) -> list[Package]:
+        """Under `turbo.json`, what the root package depends on concerns every task."""
+        if not self.config.foreign:
+            return []
+        root = self.workspace.root_package
+        names = self.packages.closure([root], up=False) - {root}
+        return [self.workspace.packages[name] for name in sorted(names)]
 
     def concurrency(self, options: RunOptions) -> int:
         """How many slots a run has: as asked for, as configured, or one a processor."""

@@ -16,6 +16,7 @@ from msgspec.msgpack import Decoder, Encoder
 from msgspec.structs import replace
 
 from bao_core.model import CacheKey, Digest, Stamp, TaskId
+from bao_core.places import cache_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Memory(Struct, array_like=True):
         hashes: Content ids of files that git does not vouch for, by path, with the stamp at which
             they were computed.
         tools: Content ids of programs outside the worktree, by absolute path, with their stamps.
+        keys: The keys of the last few runs that had different ingredients, the latest last: a hash
+            over the ingredients, and the keys one after the other.
         dot_env: Names of `.env` files by package directory, with the stamp of that directory.
     """
 
@@ -75,16 +78,7 @@ class Memory(Struct, array_like=True):
     hashes: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
     dot_env: dict[str, tuple[Stamp, int, tuple[str, ...]]] = field(default_factory=dict)
     tools: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
-
-
-def cache_root(environ: Mapping[str, str]) -> str:
-    """Where caches and states lie: `BAO_CACHE_DIR`, `XDG_CACHE_HOME/bao`, `~/.bao/cache`."""
-    if chosen := environ.get("BAO_CACHE_DIR"):
-        return os.path.abspath(chosen)
-    if xdg := environ.get("XDG_CACHE_HOME"):
-        return os.path.join(os.path.abspath(xdg), "bao")
-    home = environ.get("HOME") or os.path.expanduser("~")
-    return os.path.join(home, ".bao", "cache")
+    keys: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 def workspace_state_dir(root: str, environ: Mapping[str, str]) -> str:
@@ -221,7 +215,7 @@ class WorkspaceState:
             hashes = {p: v for p, v in self.memory.hashes.items() if _encodable(p)}
             dot_env = {p: v for p, v in self.memory.dot_env.items() if _encodable(p)}
             tools = {p: v for p, v in self.memory.tools.items() if _encodable(p)}
-            merged = Memory(tasks, hashes, dot_env, tools)
+            merged = Memory(tasks, hashes, dot_env, tools, self.memory.keys)
             if not write_checked(self._path, merged):
                 return False
             self._touched.clear()

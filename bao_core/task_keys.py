@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 from msgspec import Struct
 
@@ -11,18 +12,21 @@ from bao_core import __version__
 from bao_core.digests import hash_text
 from bao_core.environment import key_values
 from bao_core.inputs import InputSet, relative_names
+from bao_core.key_memo import hash_of
 from bao_core.keys import compute_key, storable_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bao_core.inputs import InputResolver
+    from bao_core.key_memo import KeyMemo
     from bao_core.keys import StoredParts
     from bao_core.model import (
         ActionResult,
         CacheKey,
         Follow,
+        Package,
         Task,
         TaskEdge,
         TaskGraph,
@@ -42,6 +46,7 @@ class KeySettings(Struct, frozen=True):
         global_inputs: Content identities of the global inputs, by path.
         contributors: Names of the active key contributors, sorted.
         contributed: What the contributors say, values by part name, by task.
+        shared: Packages whose files are part of every key.
     """
 
     environ: Mapping[str, str]
@@ -50,14 +55,57 @@ class KeySettings(Struct, frozen=True):
     global_inputs: Mapping[str, str]
     contributors: tuple[str, ...]
     contributed: Mapping[TaskId, Mapping[str, str]]
+    shared: Sequence[Package] = ()
 
 
-class KeyedTask(Struct):
-    """A task with its key, and what the key was made of."""
+class MadeKey(Struct):
+    """A key, and what it was made of: its parts, values by name, and the input files among them."""
 
     key: CacheKey
     parts: dict[str, str]
     inputs: InputSet
+
+
+class KeyedTask:
+    """A task's key, and what it was made of, which is worked out when it is asked for.
+
+    Args:
+        key: The key.
+        make: Makes it.
+
+    Attributes:
+        key: The key.
+    """
+
+    __slots__ = ("_made", "_make", "key")
+
+    def __init__(self, key: CacheKey, make: Callable[[], MadeKey]) -> None:
+        self.key = key
+        self._make = make
+        self._made: MadeKey | None = None
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Its parts, values by name."""
+        return self.work_out().parts
+
+    @property
+    def inputs(self) -> InputSet:
+        """The input files among them."""
+        return self.work_out().inputs
+
+    def work_out(self) -> MadeKey:
+        """Make the key if that was not done yet; from then on it is what was made."""
+        if self._made is None:
+            self._made = self._make()
+            self.key = self._made.key
+        return self._made
+
+
+def _known(made: MadeKey) -> KeyedTask:
+    keyed = KeyedTask(made.key, lambda: made)
+    keyed.work_out()
+    return keyed
 
 
 def effective_follow(edge: TaskEdge, graph: TaskGraph) -> Follow:
@@ -86,38 +134,101 @@ class KeyMaker:
         settings: KeySettings,
         toolbox: Toolbox,
         external: Callable[[str], tuple[str, ...]],
+        memo: KeyMemo,
+        token: str,
     ) -> None:
+        """Take what keys are made of.
+
+        Args:
+            graph: The tasks.
+            workspace: Their packages.
+            resolver: Finds their inputs.
+            settings: What concerns every key.
+            toolbox: Finds the programs that tasks name.
+            external: `name@version` of what a package reaches in the lock file.
+            memo: The keys of earlier runs.
+            token: Changes whenever packages or definitions may have; empty where that is not known.
+        """
         self._graph = graph
         self._workspace = workspace
         self._resolver = resolver
         self._settings = settings
         self._toolbox = toolbox
         self._external = external
+        self._memo = memo
+        self._token = token
         self._common = self._common_parts()
         self._env_parts: dict[tuple[str, ...], dict[str, str]] = {}
 
     def keys_known_now(self) -> dict[TaskId, KeyedTask]:
         """The keys of all tasks that depend on no other task's outputs."""
+        tasks = self._tasks_known_now()
+        ingredients = self._ingredients()
+        remembered = self._memo.recall(ingredients, len(tasks)) if ingredients else None
         keyed: dict[TaskId, KeyedTask] = {}
-        for task in self._graph.tasks.values():
-            followed = self._keys_above(task, keyed)
-            if followed is not None:
-                keyed[task.id] = self.key(task, self._resolver.resolve(task), followed)
+        if remembered is not None:
+            for task, key in zip(tasks, remembered, strict=True):
+                keyed[task.id] = KeyedTask(key, partial(self._made, task, keyed))
+            return keyed
+        for task in tasks:
+            keyed[task.id] = _known(self._made(task, keyed))
+        if ingredients:
+            self._memo.remember(ingredients, [known.key for known in keyed.values()])
         return keyed
 
-    def _keys_above(
-        self, task: Task, keyed: Mapping[TaskId, KeyedTask]
-    ) -> dict[TaskId, str] | None:
-        """The keys of what a task follows; None if it follows what is not known yet."""
-        followed: dict[TaskId, str] = {}
-        for edge in task.upstream:
-            follow = effective_follow(edge, self._graph)
-            if follow == "none":
-                continue
-            if follow == "outputs" or edge.id not in keyed:
-                return None
-            followed[edge.id] = keyed[edge.id].key
-        return followed
+    def _made(self, task: Task, keyed: Mapping[TaskId, KeyedTask]) -> MadeKey:
+        return self._make(task, self._resolver.resolve(task), self._keys_above(task, keyed))
+
+    def _tasks_known_now(self) -> list[Task]:
+        """Those that follow no outputs, and nothing that does; each after those it follows."""
+        graph, found, known = self._graph, [], set()
+        for task in graph.tasks.values():
+            for edge in task.upstream:
+                follow = effective_follow(edge, graph)
+                if follow == "outputs" or (follow == "key" and edge.id not in known):
+                    break
+            else:
+                found.append(task)
+                known.add(task.id)
+        return found
+
+    def _ingredients(self) -> str:
+        """A hash over all that the keys are made of; empty where that cannot be told.
+
+        What a package and a task definition say is in the workspace's token, which changes
+        whenever they are worked out anew.
+        """
+        if not self._token:
+            return ""
+        graph, settings, resolver = self._graph, self._settings, self._resolver
+        tasks = graph.tasks.values()
+        texts = [self._token]
+        texts += [f"{name}={value}" for name, value in sorted(self._common.items())]
+        for task in tasks:
+            edges = ",".join([f"{edge.id} {edge.follow}" for edge in task.upstream])
+            texts.append(f"{task.id}\0{edges}\0{task.definition.cache}{task.arguments}")
+        packages = self._workspace.packages
+        for patterns in sorted({task.definition.env for task in tasks}):
+            texts += [f"{n}={v}" for n, v in sorted(self._environment(patterns).items())]
+        for task in tasks:
+            for tool in task.definition.tools:
+                directories = packages[task.package].bin_directories
+                texts.append(f"{task.id}\0{tool}\0{self._toolbox.identity(tool, directories)}")
+        told: dict[int, str] = {}
+        for task_id, contributed in settings.contributed.items():
+            if id(contributed) not in told:
+                told[id(contributed)] = f"{len(told)} {sorted(contributed.items())}"
+                texts.append(told[id(contributed)])
+            texts.append(f"{task_id} {told[id(contributed)].partition(' ')[0]}")
+        return hash_of([*texts, *resolver.ingredients(tasks)])
+
+    def _keys_above(self, task: Task, keyed: Mapping[TaskId, KeyedTask]) -> dict[TaskId, str]:
+        """The keys of what a task follows."""
+        return {
+            edge.id: keyed[edge.id].key
+            for edge in task.upstream
+            if effective_follow(edge, self._graph) != "none"
+        }
 
     def key(self, task: Task, inputs: InputSet, upstream: Mapping[TaskId, str]) -> KeyedTask:
         """Make one key.
@@ -127,8 +238,11 @@ class KeyMaker:
             inputs: Its input files.
             upstream: What counts of each upstream task: its key, or the hash of what it produced.
         """
+        return _known(self._make(task, inputs, upstream))
+
+    def _make(self, task: Task, inputs: InputSet, upstream: Mapping[TaskId, str]) -> MadeKey:
         parts = self._parts(task, inputs, upstream)
-        return KeyedTask(compute_key(parts), parts, inputs)
+        return MadeKey(compute_key(parts), parts, inputs)
 
     def resolve(self, task: Task) -> InputSet:
         """The task's inputs as they are listed now."""
@@ -159,6 +273,8 @@ class KeyMaker:
         if root.external_digest:
             # Shared tools are installed at the root.
             parts["lock:root"] = root.external_digest
+        for package in settings.shared:
+            parts[f"shared:{package.name}"] = self._resolver.default_digest(package)
         return parts
 
     def _parts(

@@ -99,7 +99,7 @@ class Turbo(Tool):
 
     def __init__(self, home: Path, version: str = TURBO) -> None:
         super().__init__(home)
-        self._binary = _install_turbo(home / "turbo", version)
+        self._binary = install_turbo(home / "turbo", version)
         stand_in = home / "bin" / "npm"
         stand_in.parent.mkdir()
         stand_in.write_text(NPM_STAND_IN)
@@ -122,17 +122,28 @@ class Turbo(Tool):
         return int(found.group(1)) if found else None
 
 
-def _install_turbo(place: Path, version: str) -> str:
+def install_turbo(place: Path, version: str = TURBO) -> str:
+    """Fetch turbo's native binary from npm, unless it is there already; returns its path.
+
+    Raises:
+        SystemExit: There is no npm, or it could not fetch turbo.
+    """
     system = {"Linux": "linux", "Darwin": "darwin"}[platform.system()]
     arch = "arm64" if platform.machine() in {"aarch64", "arm64"} else "64"
     package = f"@turbo/{system}-{arch}"
+    binary = place / "node_modules" / package / "bin" / "turbo"
+    if binary.exists():
+        return str(binary)
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("npm is not here, which fetches turbo; with --alone only bao is measured")
-    place.mkdir(parents=True)
-    subprocess.run(
+    place.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
         (npm, "install", "--no-save", "--prefix", str(place), f"{package}@{version}"),
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )
-    return str(place / "node_modules" / package / "bin" / "turbo")
+    if done.returncode:
+        sys.exit(f"npm could not fetch {package}@{version}: {done.stderr.strip()}")
+    return str(binary)

@@ -22,8 +22,21 @@ LEFT_OUT = frozenset({".git", ".venv", "node_modules"})
 _WILD = frozenset("*?[{")
 
 
-class _Named(Struct):
+class _Named(Struct, frozen=True):
     name: str = ""
+
+
+class _Tools(Struct, frozen=True):
+    poetry: _Named = _Named()
+
+
+class _PyProject(Struct, frozen=True):
+    project: _Named = _Named()
+    tool: _Tools = _Tools()
+
+    @property
+    def name(self) -> str:
+        return self.project.name or self.tool.poetry.name
 
 
 class BaoWorkspace(WorkspaceProvider):
@@ -48,7 +61,7 @@ class BaoWorkspace(WorkspaceProvider):
         for directory, literal in _directories(tree, config):
             package = _package(tree, directory)
             if package is None:
-                if literal:
+                if literal and not any(_files_beside(tree, directory)):
                     raise WorkspaceError(
                         f"workspace package '{directory}' has no {MANIFEST}",
                         where=config.path,
@@ -120,20 +133,23 @@ def _name_beside(tree: FileTree, directory: str) -> str:
     """
     import msgspec
 
-    if (data := tree.read(f"{directory}/package.json")) is not None:
-        try:
-            return msgspec.json.decode(data, type=_Named).name
-        except ValueError:
-            return ""
-    if (data := tree.read(f"{directory}/pyproject.toml")) is not None:
-        import tomllib
+    package_json, pyproject = _files_beside(tree, directory)
+    try:
+        if package_json is not None:
+            return msgspec.json.decode(package_json, type=_Named).name
+        if pyproject is not None:
+            import tomllib
 
-        try:
-            project = tomllib.loads(data.decode("utf-8")).get("project", {})
-            return msgspec.convert(project, _Named).name
-        except ValueError:
-            return ""
+            document = tomllib.loads(pyproject.decode("utf-8-sig"))
+            return msgspec.convert(document, _PyProject).name
+    except ValueError:
+        pass
     return ""
+
+
+def _files_beside(tree: FileTree, directory: str) -> tuple[bytes | None, ...]:
+    """The manifests of other kinds that lie in a directory."""
+    return tuple(tree.read(f"{directory}/{name}") for name in ("package.json", "pyproject.toml"))
 
 
 def _line_of(tree: FileTree, path: str, text: str) -> int | None:

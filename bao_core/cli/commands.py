@@ -26,6 +26,12 @@ _TIER = Option(
 SHELLS = ("bash", "zsh", "fish")
 
 
+class InitArguments(Struct, frozen=True, kw_only=True):
+    """The command line of `bao init`."""
+
+    from_turbo: bool = False
+
+
 class GraphArguments(SelectingArguments, frozen=True, kw_only=True):
     """The command line of `bao graph`."""
 
@@ -116,6 +122,19 @@ none of its commands follows."""
 COMMANDS: tuple[Command, ...] = (
     RUN,
     LS,
+    Command(
+        "init",
+        "Write a bao.toml to begin with.",
+        InitArguments,
+        options=(
+            Option(
+                "from_turbo",
+                ("--from-turbo",),
+                "flag",
+                "write one that says what turbo.json says",
+            ),
+        ),
+    ),
     Command(
         "graph",
         "Print the package graph, or the graph of some tasks.",

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+import bao_core.cli.lean  # noqa: F401 - before whatever imports msgspec
 from bao_core.cli.arguments import COMPLETE_VARIABLE, read_plain
 from bao_core.cli.terminal import Terminal, silence_stdout
 from bao_core.errors import BaoError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bao_core.cli.options import Invocation
+    from bao_core.git.begun import BegunListing
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -24,29 +26,19 @@ thousands of records, all of them in use, and with Python's default the collecto
 again and again; a long run still has its cycles collected."""
 
 
-def program() -> None:
-    """Run bao as the whole of its process.
-
-    Python's own way out frees every object one by one, which takes a tenth of a run of hits. All
-    that has to be closed and written is closed and written by now.
-    """
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, begun: BegunListing | None = None) -> int:
     """Run bao.
 
     Args:
         argv: The words after the program's name; those of the process by default.
+        begun: What git was asked already.
 
     Returns:
         The exit code.
     """
     gc.set_threshold(_COLLECT_EVERY)
     try:
-        code = invoke(sys.argv[1:] if argv is None else argv, os.environ)
+        code = invoke(sys.argv[1:] if argv is None else argv, os.environ, begun)
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
@@ -56,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def invoke(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+def invoke(
+    argv: Sequence[str], environ: Mapping[str, str], begun: BegunListing | None = None
+) -> int:
     """Read a command line and carry it out; every error is printed here.
 
     Raises:
@@ -69,6 +63,10 @@ def invoke(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         if isinstance(understood, int):
             return understood
         terminal = Terminal(understood.color, environ)
+        if begun is not None:
+            from msgspec.structs import replace
+
+            understood = replace(understood, begun=begun)
         return _carry_out(understood, terminal, environ)
     except BaoError as error:
         sys.stdout.flush()
@@ -102,6 +100,10 @@ def _carry_out(  # noqa: PLR0911 - one for each command
             from bao_core.cli.ls import ls
 
             return ls(invocation, terminal, environ)
+        case "init":
+            from bao_core.cli.init import init
+
+            return init(invocation, terminal, environ)
         case "graph":
             from bao_core.cli.graph import graph
 

@@ -30,7 +30,7 @@ def opened(invocation: Invocation, environ: Mapping[str, str], *sinks: Sink) -> 
     directory = invocation.directory
     if directory is not None and not os.path.isdir(directory):
         raise UsageError(f"--directory: there is no directory '{directory}'")
-    session = Session.open(directory, environ, sinks=sinks)
+    session = Session.open(directory, environ, sinks=sinks, begun=invocation.begun)
     try:
         yield session
     finally:
@@ -73,8 +73,8 @@ def opened_host(
 
 def _host_alone(environ: Mapping[str, str], sink: Sink) -> PluginHost:
     from bao_core.events import EventBus
+    from bao_core.places import cache_root
     from bao_core.plugins import PluginHost
-    from bao_core.state import cache_root
 
     bus = EventBus((sink,))
     return PluginHost.load(state_dir=cache_root(environ), environ=environ, warn=bus.warn)

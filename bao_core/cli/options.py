@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bao_core.git.begun import BegunListing
+
 Kind = Literal["flag", "switch", "count", "value", "list", "maybe"]
 """How an option is written.
 
@@ -113,6 +115,7 @@ class Invocation(Struct, frozen=True):
         directory: Where to work instead of the current directory.
         color: `auto`, `always` or `never`.
         verbosity: How often `-v` was given.
+        begun: What git was asked before the command line was read.
     """
 
     command: str
@@ -120,6 +123,7 @@ class Invocation(Struct, frozen=True):
     directory: str | None = None
     color: ColorChoice = "auto"
     verbosity: int = 0
+    begun: BegunListing | None = None
 
 
 class SelectingArguments(Struct, frozen=True, kw_only=True):
@@ -139,6 +143,7 @@ class RunArguments(SelectingArguments, frozen=True, kw_only=True):
     no_cache: bool = False
     force: bool = False
     remote: bool | None = None
+    only: bool = False
     dry_run: str | None = None
     concurrency: str | None = None
     keep_going: str = "never"
@@ -224,6 +229,12 @@ RUN = Command(
             negative="--no-remote",
         ),
         Option(
+            "only",
+            ("--only",),
+            "flag",
+            "leave out upstream tasks that were not asked for; what needs them is not cached",
+        ),
+        Option(
             "dry_run",
             ("--dry-run",),
             "maybe",
@@ -299,7 +310,12 @@ LS = Command(
     options=(
         *SELECTING_OPTIONS,
         Option("json", ("--json",), "flag", "print JSON"),
-        Option("tasks", ("--tasks",), "flag", "also list the tasks of each package"),
+        Option(
+            "tasks",
+            ("--tasks",),
+            "flag",
+            "also list the tasks of each package, their commands, and where each comes from",
+        ),
     ),
 )
 

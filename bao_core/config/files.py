@@ -99,6 +99,7 @@ def _root_config(file: ConfigFile, tables: RootTables, raw: dict[str, Any]) -> R
         plugins=tables.plugins,
         executor=tables.executor,
         scheduler=tables.scheduler,
+        infer=tables.infer,
     )
 
 

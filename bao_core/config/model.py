@@ -98,6 +98,9 @@ class RootConfig(Struct, frozen=True):
         cache: The tiers, in the order of looking up.
         executor: The name of the executor.
         scheduler: The name of the scheduler.
+        infer: Whether packages have tasks that nobody declares and that their files speak of.
+        foreign: The file of another tool whose rules hold, such as `turbo.json`; empty where the
+            configuration is bao's own.
     """
 
     path: str = ""
@@ -116,6 +119,8 @@ class RootConfig(Struct, frozen=True):
     plugins: PluginsTable = field(default_factory=PluginsTable)
     executor: str = "local"
     scheduler: str = "critical-path"
+    infer: bool = True
+    foreign: str = ""
 
     def component_settings(self, name: str) -> tuple[dict[str, Any], str]:
         """The settings of a component, and their place in the file, for `decode_settings`."""

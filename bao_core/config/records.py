@@ -61,6 +61,7 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
         extends: `false` starts from nothing instead of from what the root says.
         depends_on: Tasks that come first: `build` in the same package, `^build` in the packages it
             depends on, `package#build` in that package, `//#build` in the root.
+        beside: Tasks that are run whenever this one is, without waiting for each other.
         inputs: Globs of the files that count, from the package directory. `$default` stands for
             all files that git does not ignore, `^$default` for those of the packages depended on,
             `$root/…` starts at the workspace root, `!` excludes.
@@ -86,6 +87,7 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
     command: Text | Arguments | None = None
     extends: bool | None = None
     depends_on: tuple[Reference | FollowTable, ...] | None = None
+    beside: tuple[Reference, ...] | None = None
     inputs: tuple[Input, ...] | None = None
     outputs: tuple[Output, ...] | None = None
     env: tuple[Variable, ...] | None = None
@@ -169,6 +171,7 @@ class RootTables(Struct, frozen=True, forbid_unknown_fields=True):
         plugins: Which plugins take part, and their settings.
         executor: The name of what runs commands.
         scheduler: The name of what decides the order.
+        infer: Whether packages get the tasks that their files speak of and nobody declares.
     """
 
     workspace: WorkspaceEntry | None = None
@@ -185,6 +188,7 @@ class RootTables(Struct, frozen=True, forbid_unknown_fields=True):
     plugins: PluginsTable = field(default_factory=PluginsTable)
     executor: Word = "local"
     scheduler: Word = "critical-path"
+    infer: bool = True
 
 
 class PackageTables(Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,9 +199,11 @@ class PackageTables(Struct, frozen=True, forbid_unknown_fields=True):
         dependencies: Packages of this workspace, of whatever kind, that it depends on as well.
         tags: Words to select it by, as in `--filter tag:word`.
         tasks: What is said of each task, for this package.
+        infer: Whether the package gets the tasks that its files speak of and nobody declares.
     """
 
     name: PackageName | None = None
     dependencies: tuple[PackageName, ...] = ()
     tags: tuple[Word, ...] = ()
     tasks: dict[TaskName, TaskTable] = field(default_factory=dict)
+    infer: bool | None = None

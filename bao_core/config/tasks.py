@@ -57,6 +57,7 @@ class Definitions:
         self._general: dict[str, Layer] = {}
         self._single: dict[str, dict[str, Layer]] = {}
         self._shared: dict[tuple[str, Command | None], TaskDefinition] = {}
+        self._infers = config.infer
         if config.path:
             self._read_root(config, root_file(config, tree))
 
@@ -93,12 +94,13 @@ class Definitions:
             self._single[package][task] = layer
 
     def _of_package(self, package: Package) -> dict[str, TaskDefinition]:
-        own = self._own_layers(package)
+        own, infers = self._own_layers(package)
         single = self._single.get(package.name, {})
+        inferred = package.inferred if infers else {}
         found: dict[str, TaskDefinition] = {}
-        for name in dict.fromkeys((*self._general, *single, *own, *package.scripts)):
+        for name in dict.fromkeys((*self._general, *single, *own, *package.scripts, *inferred)):
             specific = [layers[name] for layers in (single, own) if name in layers]
-            definition = self._definition(name, specific, package)
+            definition = self._definition(name, specific, package, inferred.get(name))
             # A task without a command may still stand for others, in this package alone.
             if definition is not None and (
                 definition.command is not None
@@ -108,28 +110,43 @@ class Definitions:
         return found
 
     def _definition(
-        self, name: str, specific: Sequence[Layer], package: Package
+        self,
+        name: str,
+        specific: Sequence[Layer],
+        package: Package,
+        inferred: TaskDefinition | None,
     ) -> TaskDefinition | None:
         script = _runnable(package.scripts.get(name))
+        guess = None if name in package.scripts else inferred
         if not specific and self._is_root_of_many(package):
             # What stands at the root for everybody, such as a script that calls bao for all
             # packages, is no task of the root package unless somebody says so.
             if package.name == ROOT:
                 return None
-            script = None
+            script = guess = None
         if name in self._general or specific:
             general = [self._general[name]] if name in self._general else []
-            return self._inherited(name, [*general, *specific], script)
-        return None if script is None else _unconfigured(name, script, package)
+            layers = [*general, *specific]
+            if any(layer.table.command is not None for layer in layers):
+                guess = None  # it was made for another command
+            return (
+                self._inherited(name, layers, script)
+                if guess is None
+                else self._merged(name, layers, None, guess)
+            )
+        return guess if script is None else _unconfigured(name, script, package)
 
-    def _own_layers(self, package: Package) -> dict[str, Layer]:
+    def _own_layers(self, package: Package) -> tuple[dict[str, Layer], bool]:
+        """The tables of a package, and whether tasks are inferred for it."""
         own = read_package_file(package, self._tree)
         if own is None:
-            return {}
-        return {
+            return {}, self._infers
+        layers = {
             name: Layer(table, own.file, ("tasks", name))
             for name, table in own.tables.tasks.items()
         }
+        infer = own.tables.infer
+        return layers, self._infers if infer is None else infer
 
     def _is_root_of_many(self, package: Package) -> bool:
         return not package.path and len(self._workspace.packages) > 1
@@ -148,9 +165,20 @@ class Definitions:
             known = self._shared[name, script] = self._merged(name, layers, script)
         return known
 
-    def _merged(self, name: str, layers: Sequence[Layer], script: Command | None) -> TaskDefinition:
+    def _merged(
+        self,
+        name: str,
+        layers: Sequence[Layer],
+        script: Command | None,
+        guess: TaskDefinition | None = None,
+    ) -> TaskDefinition:
+        """The definition that some tables come to, on top of a script or an inferred task."""
         said = _said(layers)
         values: dict[str, Any] = {key: value for key, (value, _) in said.items()}
+        source = layers[-1].source
+        if guess is not None and not any(layer.table.extends is False for layer in layers):
+            values = {**_guessed(guess, said), **values}
+            source = f"{source}, {guess.source}"
         endless = bool(values.get("persistent") or values.get("interactive"))
         if values.get("cache") and values.get("persistent"):
             raise _mistake(said["cache"][1], "cache", "a persistent task has no result to keep")
@@ -159,11 +187,13 @@ class Definitions:
         if isinstance(values.get("timeout"), str):
             values["timeout"] = parse_duration(values["timeout"])
         if "depends_on" in said:
-            values["depends_on"] = self._references(*said["depends_on"])
-        return TaskDefinition(name, source=layers[-1].source, **values)
+            values["depends_on"] = self._references("depends_on", *said["depends_on"])
+        if "beside" in said:
+            values["beside"] = self._references("beside", *said["beside"])
+        return TaskDefinition(name, source=source, **values)
 
     def _references(
-        self, entries: Sequence[str | FollowTable], layer: Layer
+        self, name: str, entries: Sequence[str | FollowTable], layer: Layer
     ) -> tuple[TaskReference, ...]:
         found: dict[str, TaskReference] = {}
         for index, entry in enumerate(entries):
@@ -171,7 +201,7 @@ class Definitions:
                 reference = parse_reference(entry)
             else:
                 reference = parse_reference(entry.task, entry.follow)
-            key = (*layer.key, "depends_on", index)
+            key = (*layer.key, name, index)
             package = reference.package
             if package not in {"", ROOT} and package not in self._workspace.packages:
                 raise _unknown_package(package, self._workspace.packages, layer.file, key)
@@ -179,7 +209,7 @@ class Definitions:
             if known.follow != reference.follow:
                 raise layer.file.error(
                     key,
-                    f"{_label(layer)}.depends_on: '{reference}' is there twice, with follow = "
+                    f"{_label(layer)}.{name}: '{reference}' is there twice, with follow = "
                     f"'{known.follow}' and '{reference.follow}'",
                     "keep one of the two",
                 )
@@ -199,6 +229,19 @@ def _said(layers: Sequence[Layer]) -> dict[str, tuple[Any, Layer]]:
     return said
 
 
+def _guessed(guess: TaskDefinition, said: Mapping[str, tuple[Any, Layer]]) -> dict[str, Any]:
+    """What stays of an inferred task where tables say more."""
+    values = {
+        key: value
+        for key in TaskTable.__struct_fields__
+        if key != "extends" and (value := getattr(guess, key)) is not None
+    }
+    if any(name in said and said[name][0] for name in ("persistent", "interactive")):
+        # Whether results are kept depends on how it is run.
+        del values["cache"]
+    return values
+
+
 def _unconfigured(name: str, script: Command, package: Package) -> TaskDefinition:
     return TaskDefinition(
         name,
@@ -206,7 +249,7 @@ def _unconfigured(name: str, script: Command, package: Package) -> TaskDefinitio
         depends_on=(TaskReference(name, "dependencies"),),
         cache=False,
         configured=False,
-        source=package.script_source,
+        source=package.script_sources.get(name, package.script_source),
     )
 
 

@@ -129,7 +129,16 @@ class RevisionTree(FileTree):
     def named(self, names: Iterable[str]) -> list[str]:
         """Sorted paths of all files with one of these last names."""
         wanted = set(names)
-        return sorted(path for path in self._blobs if path.rpartition("/")[2] in wanted)
+        patterns = [name.split("*", 1) for name in wanted if "*" in name]
+        found = []
+        for path in self._blobs:
+            name = path.rpartition("/")[2]
+            if name in wanted or any(
+                name.startswith(start) and name.endswith(end) and len(name) >= len(start) + len(end)
+                for start, end in patterns
+            ):
+                found.append(path)
+        return sorted(found)
 
     def close(self) -> None:
         """Let go of the process that gives contents."""

@@ -61,14 +61,15 @@ def walk(
 def walked(root: str) -> Listed:
     """The files below a directory where there is no git to list them."""
     listed = Listed()
-    listed.paths = walk(root, "", skip=_no_inputs)
+    listed.paths = walk(root, "", skip=holds_no_inputs)
     listed.claims = [""] * len(listed.paths)
     listed.states = bytearray([UNKNOWN]) * len(listed.paths)
     listed.tracked = bytearray(len(listed.paths))
     return listed
 
 
-def _no_inputs(path: str, name: str) -> bool:
+def holds_no_inputs(path: str, name: str) -> bool:
+    """Whether a directory is one that `walked` leaves out, given its path and its name."""
     if name in _LEFT_OUT or os.path.lexists(f"{path}/pyvenv.cfg"):
         return True
     return name.startswith(".") and os.path.lexists(f"{path}/CACHEDIR.TAG")

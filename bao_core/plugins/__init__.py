@@ -313,6 +313,8 @@ class PluginHost:
 
     def _ask(self, plugin: Plugin, hook: str) -> Sequence[Any]:
         """A plugin's offers to a hook; none if it is or gets switched off."""
+        if self._recalls(plugin, hook):
+            return plugin.answers.get(hook, ())
         self._load(plugin)
         if plugin.usable and hook in plugin.implemented and hook not in plugin.answers:
             try:
@@ -328,6 +330,23 @@ class PluginHost:
         if text and not plugin.printed:
             plugin.printed = True
             self._warn(f"{plugin} printed while it was imported: {text.splitlines()[0][:100]!r}")
+
+    def _recalls(self, plugin: Plugin, hook: str) -> bool:
+        """Take a plugin's answer from what is remembered of it, where that is possible.
+
+        Then neither its module nor what calls hooks has to be imported.
+        """
+        if plugin.status != "not loaded" or hook in plugin.answers:
+            return plugin.usable and hook in plugin.answers
+        places = plugin.knowledge.classes.get(hook)
+        if not places:
+            return False
+        try:
+            plugin.answers[hook] = self._loader.recall(hook, places)
+        except PluginFault as fault:
+            self._switch_off(plugin, str(fault))
+            return True
+        return True
 
     def _refuse_same_names(self) -> None:
         taken: dict[str, Plugin] = {}

@@ -36,7 +36,7 @@ _INTERFACES = {
 """The module in `interfaces` that each hook is about, and the classes it may offer."""
 
 RESERVED_COMMANDS = frozenset(
-    ("cache", "completion", "config", "graph", "help", "ls", "plugins", "run", "why")
+    ("cache", "completion", "config", "graph", "help", "init", "ls", "plugins", "run", "why")
 )
 """Names of commands that bao uses itself."""
 
@@ -97,7 +97,9 @@ def _provider_complaint(provider: Any) -> str | None:
     if not _are_file_names(getattr(provider, "manifests", None)):
         return f"offered '{name}', whose 'manifests' is no set of file names"
     markers = provider.root_markers
-    if not isinstance(markers, Mapping) or not _are_file_names(frozenset(markers)):
+    if not isinstance(markers, Mapping) or not _are_file_names(
+        frozenset(n.removeprefix("**/") if isinstance(n, str) else n for n in markers)
+    ):
         return f"offered '{name}', whose 'root_markers' is no mapping of file names"
     for file, pattern in markers.items():
         try:

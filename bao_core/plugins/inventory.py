@@ -60,6 +60,8 @@ class Knowledge(Struct, array_like=True):
         manifests: Of its workspace providers.
         markers: Of its workspace providers, each with its regular expressions.
         commands: Name, help and target of its commands.
+        classes: Where its offers are found, as `module:name`, by hook; those hooks are left out of
+            which an offer is not found again that way.
         sources: The files that this was gained from.
         seconds: How long it took to be imported and to answer everything.
         prints: Whether it printed to standard output meanwhile.
@@ -71,6 +73,7 @@ class Knowledge(Struct, array_like=True):
     manifests: tuple[str, ...] = ()
     markers: dict[str, tuple[str, ...]] = {}
     commands: tuple[tuple[str, str, str], ...] = ()
+    classes: dict[str, tuple[str, ...]] = {}
     sources: tuple[Source, ...] = ()
     seconds: float = 0.0
     prints: bool = False

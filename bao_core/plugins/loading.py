@@ -93,6 +93,26 @@ class PluginLoader:
         finally:
             self._printed.append(isolated.printed)
 
+    def recall(self, hook: str, places: Sequence[str]) -> Sequence[Any]:
+        """The offers that a plugin made to a hook when it was asked; imports no more than them.
+
+        Args:
+            hook: The hook that was answered.
+            places: What `class_places` gave.
+
+        Raises:
+            PluginFault: They cannot be imported, or are no answer to this hook any more.
+        """
+
+        def offers() -> tuple[Any, ...]:
+            answer = tuple(_class_at(place) for place in places)
+            complaint = answer_complaint(hook, answer)
+            if complaint is not None:
+                raise PluginFault(f"{complaint} in {hook}")
+            return answer
+
+        return self._isolated("failed to import", "import", offers)
+
     def _plugin_manager(self) -> PluginManager:
         if self._manager is None:
             from pluggy import PluginManager
@@ -102,6 +122,41 @@ class PluginLoader:
             self._manager = PluginManager("bao")
             self._manager.add_hookspecs(hookspecs)
         return self._manager
+
+
+def class_places(answer: Sequence[Any], target: str) -> tuple[str, ...]:
+    """Where the classes of an answer are found again, as `module:name`.
+
+    Args:
+        answer: What a plugin offers to a hook.
+        target: The plugin's module. Only what stands in the package around it is watched for
+            changes.
+
+    Returns:
+        One place for each, in their order; none at all where one would not be found.
+    """
+    package = target.rpartition(".")[0] or target
+    places = []
+    for offer in answer:
+        module = getattr(offer, "__module__", "")
+        place = f"{module}:{getattr(offer, '__qualname__', '')}"
+        try:
+            found = module.startswith(f"{package}.") and _class_at(place) is offer
+        except (AttributeError, ImportError, ValueError):
+            found = False
+        if not found:
+            return ()
+        places.append(place)
+    return tuple(places)
+
+
+def _class_at(place: str) -> Any:
+    module, _, name = place.partition(":")
+    __import__(module)
+    found: Any = sys.modules[module]
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
 
 
 def mentioned_hooks(target: str) -> tuple[str, ...] | None:

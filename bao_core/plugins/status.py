@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from bao_core.plugins.checks import HOOKS
 from bao_core.plugins.inventory import BUILT_IN, Knowledge, loaded_sources
-from bao_core.plugins.loading import mentioned_hooks
+from bao_core.plugins.loading import class_places, mentioned_hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,6 +161,11 @@ class Plugin:
             manifests=tuple(sorted({name for p in providers for name in p.manifests})),
             markers={name: tuple(sorted(markers[name])) for name in sorted(markers)},
             commands=tuple((spec.name, spec.help, spec.target) for spec in commands),
+            classes={
+                hook: places
+                for hook, answer in sorted(self.answers.items())
+                if (places := class_places(answer, self.record.target))
+            },
             sources=loaded_sources(self.record.target),
             seconds=seconds,
             prints=bool(printed),

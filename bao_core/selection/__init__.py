@@ -17,7 +17,7 @@ from bao_core.selection.matching import FilterMatcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from bao_core.graph import PackageGraph
     from bao_core.selection.affected import Difference
@@ -73,6 +73,7 @@ def select(
     cwd: str,
     changes: Changes,
     turbo: bool = False,
+    exists: Callable[[str], bool] | None = None,
 ) -> Selection:
     """The packages that filters let through and, if asked, that a change can reach.
 
@@ -85,12 +86,15 @@ def select(
         turbo: The rules of `turbo.json` hold: a pattern that matches nothing selects nothing, every
             package depends on what the root package needs, and without filters the current
             directory chooses the package.
+        exists: Under the rules of `turbo.json`, whether a path from the root is there; None where
+            only what the packages say of it is known.
 
     Raises:
         SelectionError: A filter cannot be read, or matches nothing.
         GitError: A filter names a revision that does not exist.
     """
-    return _Selector(graph, cwd, changes, turbo=turbo).select(filters, affected=affected)
+    matcher = FilterMatcher(graph, cwd, lenient=turbo, exists=exists)
+    return _Selector(graph, cwd, changes, matcher, turbo=turbo).select(filters, affected=affected)
 
 
 class _Match:
@@ -107,13 +111,21 @@ class _Match:
 class _Selector:
     """One selection."""
 
-    def __init__(self, graph: PackageGraph, cwd: str, changes: Changes, *, turbo: bool) -> None:
+    def __init__(
+        self,
+        graph: PackageGraph,
+        cwd: str,
+        changes: Changes,
+        matcher: FilterMatcher,
+        *,
+        turbo: bool,
+    ) -> None:
         self._graph = graph
         self._packages = graph.workspace.packages
         self._cwd = cwd
         self._changes = changes
         self._turbo = turbo
-        self._matcher = FilterMatcher(graph, cwd, lenient=turbo)
+        self._matcher = matcher
         self._differences: dict[RevisionRange, Difference] = {}
         self._notes = self._matcher.notes
         root = graph.workspace.root_package
@@ -200,7 +212,9 @@ class _Selector:
             difference = self._difference(text, parsed.range)
             changed = difference.changed(self._packages)
             matched &= self._up(changed) if parsed.through_dependencies else changed
-        if not parsed.without_itself:
+        # turbo has no ear for `^` beside a directory without braces: `./web^...` is `./web...`.
+        bare = bool(parsed.directory) and f"{{{parsed.directory}}}" not in text
+        if not parsed.without_itself or (self._turbo and bare):
             return self._around(parsed, matched)
         # What is matched goes, but for what another match leads to.
         found: set[str] = set()

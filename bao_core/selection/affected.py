@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from bao_core.git import ChangedFile
+    from bao_core.git.facts import ChangedFile
     from bao_core.model import Package, Workspace
     from bao_core.selection.changes import Changes
     from bao_core.selection.filters import RevisionRange
@@ -276,13 +276,21 @@ class _Comparison:
     # --- lock files --------------------------------------------------------------------------
 
     def _compare_locks(self, before: Workspace, after: Workspace) -> None:
-        """Lock files that cannot be compared: they are new, gone, or broken."""
+        """Lock files that cannot be compared: they are new, gone, broken, or made otherwise."""
         locks = {*before.lock_files, *after.lock_files}
+        # Patches stand among them; one that is new or gone shows in the closures it belongs to.
+        constant = {*before.lock_files} & {*after.lock_files}
         touched = [file for file in self._files if file.path in locks]
-        texts = [f"{file.path} {_VERBS[file.status]}" for file in touched if file.status != "M"]
+        texts = [
+            f"{file.path} {_VERBS[file.status]}"
+            for file in touched
+            if file.status != "M" and file.path in constant
+        ]
         broken = {before.lock_broken, after.lock_broken} - {""}
         if touched or before.lock_broken != after.lock_broken:
             texts += sorted(broken)
+        if not texts and before.lock_form != after.lock_form:
+            texts.append("the lock file has another format or other settings")
         self._everything += _some("lock", texts)
 
     def _compare_closures(
@@ -304,6 +312,8 @@ class _Comparison:
                 continue
             reached = now.external if closures is None else closures.get(name, ())
             texts = closure_changes(was.external, reached)
+            if not texts and was.external_places != now.external_places:
+                texts = ["what it depends on is installed elsewhere"]
             self._because(name, _some("lock", texts))
             if name == before.root_package and (self._turbo or name == ROOT):
                 # Tools that all packages share live in the root's part of the lock file.

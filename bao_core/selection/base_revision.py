@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from bao_core import git
 from bao_core.errors import GitError
+from bao_core.git import facts as git
 from bao_core.git.history import common_ancestor
 
 TYPE_CHECKING = False

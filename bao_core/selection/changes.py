@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bao_core import git
 from bao_core.errors import BaoError, GitError
+from bao_core.git import facts as git
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bao_core.git import ChangedFile
+    from bao_core.git.facts import ChangedFile
     from bao_core.model import FileTree, Workspace
     from bao_core.selection.base_revision import Base
 

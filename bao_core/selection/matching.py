@@ -16,6 +16,8 @@ from bao_core.selection.filters import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bao_core.package_graph import PackageGraph
     from bao_core.selection.filters import Filter
 
@@ -30,7 +32,14 @@ class FilterMatcher:
         notes: What the user should know of filters that match nothing, where that is no error.
     """
 
-    def __init__(self, graph: PackageGraph, cwd: str, *, lenient: bool) -> None:
+    def __init__(
+        self,
+        graph: PackageGraph,
+        cwd: str,
+        *,
+        lenient: bool,
+        exists: Callable[[str], bool] | None = None,
+    ) -> None:
         """Match within a workspace.
 
         Args:
@@ -38,11 +47,13 @@ class FilterMatcher:
             cwd: The current directory from the root; directories are seen from there.
             lenient: A pattern that matches nothing is no error. A name or directory that is not
                 there always is one.
+            exists: Whether a path from the root is there; None where only the packages tell.
         """
         self._graph = graph
         self._packages = graph.workspace.packages
         self._cwd = cwd
         self._lenient = lenient
+        self._exists = exists or (lambda path: bool(self._below(path) or self._holders(path)))
         self.notes: list[str] = []
 
     def matches(self, text: str, parsed: Filter) -> set[str]:
@@ -95,7 +106,7 @@ class FilterMatcher:
         found = {name for name, package in self._packages.items() if matches(package.path)}
         if not found:
             fixed = fixed_part(path)
-            known = not fixed or bool(self._below(fixed) or self._holders(fixed))
+            known = not fixed or self._exists(fixed)
             what = f"no package lies in '{path}'"
             self._nothing(text, what, self._whereabouts(fixed), pattern=known)
         return found

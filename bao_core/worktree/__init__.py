@@ -1,6 +1,6 @@
 """The files of the worktree: which there are, and what each of them holds.
 
-`begin` starts git and returns at once; `PendingFiles.result` waits for it.
+Git was started by `bao_core.git.begun`; `PendingFiles.result` waits for it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ import os
 import time
 from bisect import bisect_left
 
+from blake3 import blake3
+
+from bao_core.git.begun import BegunListing
 from bao_core.git.listed import CLAIMED, UNKNOWN, Listed
-from bao_core.git.listing import GitListing, list_nested
+from bao_core.git.listing import list_nested
 from bao_core.git.process import find_toplevel, run_git
 from bao_core.git.walking import walk, walked
 from bao_core.worktree.content import MISSING, Contents, HashMemo, mode_text
@@ -19,7 +22,7 @@ from bao_core.worktree.trees import RecordingTree, TreeRecord, WorktreeTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = [
     "HashMemo",
@@ -31,63 +34,29 @@ __all__ = [
     "begin",
 ]
 
-_CLOCK_LAG = 20_000_000
-"""Nanoseconds by which the clock of file times may lag behind `time.time_ns`."""
-
-_SECOND = 1_000_000_000
-
 _UNVERIFIED = 2
 """A state beside `CLAIMED` and `UNKNOWN`: git claims a blob id that nobody has checked."""
 
 
 def begin(root: str, probe_dir: str, environ: Mapping[str, str], memo: HashMemo) -> PendingFiles:
-    """Start finding out about the worktree, and return at once.
-
-    Args:
-        root: The workspace root, absolute; it may be below the top of git's worktree.
-        probe_dir: A directory where a file may be made for a moment.
-        environ: The user's environment.
-        memo: What was hashed before; it takes up what is hashed now.
-    """
-    taken = _file_time(probe_dir)
-    found = os.stat(root)
-    if found.st_mtime_ns % _SECOND == 0 and found.st_ctime_ns % _SECOND == 0:
-        # The file system seems to keep whole seconds only: a change right after looks older.
-        taken -= taken % _SECOND
-    return PendingFiles(root, taken, GitListing.start(root, environ), environ, memo)
-
-
-def _file_time(directory: str) -> int:
-    """The time that a file gets which changes now, in nanoseconds since the epoch."""
-    path = os.path.join(directory, f"probe-{os.getpid()}-{time.monotonic_ns()}")
-    try:
-        os.makedirs(directory, exist_ok=True)
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return time.time_ns() - _CLOCK_LAG
-    try:
-        return os.fstat(fd).st_ctime_ns
-    finally:
-        os.close(fd)
-        os.unlink(path)
+    """Start finding out about the worktree, and return at once; see `BegunListing`."""
+    return PendingFiles(BegunListing(root, probe_dir, environ), environ, memo)
 
 
 class PendingFiles:
     """The worktree's files to come."""
 
-    __slots__ = ("_environ", "_listing", "_memo", "_root", "_taken")
+    __slots__ = ("_begun", "_environ", "_memo")
 
-    def __init__(
-        self,
-        root: str,
-        taken: int,
-        listing: GitListing | None,
-        environ: Mapping[str, str],
-        memo: HashMemo,
-    ) -> None:
-        self._root = root
-        self._taken = taken
-        self._listing = listing
+    def __init__(self, begun: BegunListing, environ: Mapping[str, str], memo: HashMemo) -> None:
+        """Take over what was begun.
+
+        Args:
+            begun: Git's answers to come.
+            environ: The user's environment.
+            memo: What was hashed before; it takes up what is hashed now.
+        """
+        self._begun = begun
         self._environ = environ
         self._memo = memo
 
@@ -97,20 +66,20 @@ class PendingFiles:
         Raises:
             GitError: git cannot read the repository, or refuses to.
         """
-        listed = self._listing.result() if self._listing is not None else None
+        begun, memo = self._begun, self._memo
+        root, taken = begun.root, begun.taken
+        listed = begun.listing.result() if begun.listing is not None else None
         if listed is not None and not (listed.paths or listed.nested) and self._is_ignored():
             listed = None
         if listed is None:
-            return WorktreeFiles(
-                self._root, self._taken, walked(self._root), self._memo, has_git=False
-            )
-        list_nested(listed, self._root, self._environ)
+            return WorktreeFiles(root, taken, walked(root), memo, has_git=False)
+        list_nested(listed, root, self._environ)
         listed.order()
-        return WorktreeFiles(self._root, self._taken, listed, self._memo, has_git=True)
+        return WorktreeFiles(root, taken, listed, memo, has_git=True)
 
     def _is_ignored(self) -> bool:
         """Whether the repository around the workspace ignores all of it: it is none of its own."""
-        root = os.path.realpath(self._root)
+        root = os.path.realpath(self._begun.root)
         toplevel = find_toplevel(root)
         if toplevel is None or toplevel == root:
             return False
@@ -203,6 +172,16 @@ class WorktreeFiles:
                     self._settle(index)
         return self._identities[first:last]
 
+    def fingerprint(self) -> str:
+        """A hash over all `paths`, what they hold, and which of them git tracks.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        held = (*self.paths, *self.identities(0, len(self.paths)), "")
+        text = "\0".join(held).encode("utf-8", "surrogateescape")
+        return blake3(text + self._tracked).hexdigest()
+
     def identity_of(self, path: str) -> str | None:
         """The content identity of any file or link, ignored ones too; None where there is none.
 
@@ -251,6 +230,8 @@ class WorktreeFiles:
 
     def untracked_below(self, directory: str) -> list[str]:
         """Those of `paths` below a directory that git does not track."""
+        if not self._tracked.count(0, *self.span(directory)):
+            return []
         return self._chosen_below(directory, 0)
 
     def walk(self, directory: str, reaches: Callable[[str], bool] | None = None) -> list[str]:
@@ -266,20 +247,22 @@ class WorktreeFiles:
         return walk(self.root, directory, skip=lambda path, _name: not reaches(path[start:]))
 
     def named(self, names: Iterable[str]) -> list[str]:
-        """Those of `paths` with one of these last names, sorted."""
+        """Those of `paths` with one of these last names, sorted; `*` as in `FileTree.named`."""
         if self._joined is None:
             self._joined = "\0/".join(("", *self.paths, ""))
         joined = self._joined
-        found = []
+        found: list[str] = []
         for name in set(names):
+            if "*" in name:
+                found += _like(joined, *name.split("*", 1))
+                continue
             ending = f"/{name}\0"
             place = joined.find(ending)
             while place >= 0:
                 start = joined.rfind("\0", 0, place) + 2
                 found.append(joined[start : place + len(name) + 1])
                 place = joined.find(ending, place + 1)
-        found.sort()
-        return found
+        return sorted(set(found))
 
     def _chosen_below(self, directory: str, wanted: int) -> list[str]:
         first, last = self.span(directory)
@@ -344,3 +327,17 @@ class WorktreeFiles:
                 identity = None
             found.append((self.paths[index], identity))
         return found
+
+
+def _like(joined: str, prefix: str, suffix: str) -> Iterator[str]:
+    """Paths whose last name starts and ends like this, of many that are joined as in `named`."""
+    sought = f"/{prefix}" if prefix else f"{suffix}\0"
+    place = joined.find(sought)
+    while place >= 0:
+        start, end = joined.rfind("\0", 0, place + 1) + 2, joined.find("\0", place)
+        name = joined[joined.rfind("/", 0, end) + 1 : end]
+        first = not prefix or end - len(name) == place + 1
+        long_enough = len(name) >= len(prefix) + len(suffix)
+        if first and long_enough and name.endswith(suffix):
+            yield joined[start:end]
+        place = joined.find(sought, place + 1)

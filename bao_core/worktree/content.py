@@ -7,7 +7,6 @@ stat, under the rule of `settled`.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import time
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
@@ -136,7 +135,7 @@ def stamp_from(found: os.stat_result) -> Stamp:
 class Contents:
     """Computes content identities from the disk."""
 
-    __slots__ = ("_constructor", "_length", "_listed", "_root", "algorithm", "memo")
+    __slots__ = ("_length", "_listed", "_root", "algorithm", "memo")
 
     def __init__(
         self,
@@ -159,7 +158,6 @@ class Contents:
         self.memo = memo
         self.algorithm = algorithm
         self._listed = listed
-        self._constructor = getattr(hashlib, algorithm)
         self._length = 64 if algorithm == "sha256" else 40
 
     def identity(self, path: str) -> str | None:
@@ -213,6 +211,9 @@ class Contents:
         Raises:
             InputError: It cannot be read, or it changes faster than it can be read.
         """
+        import hashlib
+
+        constructor = getattr(hashlib, self.algorithm)
         flags = _OPEN_FLAGS if follow else _OPEN_FLAGS | os.O_NOFOLLOW
         for _ in range(_READ_ATTEMPTS):
             try:
@@ -226,7 +227,7 @@ class Contents:
                 if not S_ISREG(found.st_mode):
                     return None
                 expected = found.st_size
-                hasher = self._constructor(b"blob %d\0" % expected, usedforsecurity=False)
+                hasher = constructor(b"blob %d\0" % expected, usedforsecurity=False)
                 size = 0
                 # One byte more than is expected shows a file that has grown.
                 while size <= expected and (data := os.read(fd, min(CHUNK, expected + 1))):

@@ -92,7 +92,7 @@ class WorktreeTree(FileTree):
             raise BaoError("the files of the worktree are not listed")
         found = self._files.named(names)
         if not self._files.has_git:
-            found = [path for path in found if not path.startswith(".") and "/." not in path]
+            found = [path for path in found if "/." not in f"/{path.rpartition('/')[0]}"]
         return found
 
 

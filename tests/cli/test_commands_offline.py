@@ -137,7 +137,9 @@ class FakeSession:
         self.closed = 0
         self.bus = EventBus()
 
-    def open(self, directory: str | None, environ: Any, *, sinks: Any = ()) -> FakeSession:
+    def open(
+        self, directory: str | None, environ: Any, *, sinks: Any = (), begun: Any = None
+    ) -> FakeSession:
         self.opened.append((directory, environ))
         self.environ = dict(environ)
         self.bus = EventBus(sinks)

@@ -464,6 +464,13 @@ def test_the_content_of_a_declared_tool_is_in_the_key(repo: Any) -> None:
     assert reruns(repo, env=env)
 
 
+def test_files_that_braces_name_are_in_the_key(repo: Any) -> None:
+    """No pattern here holds a wildcard that a search would begin with."""
+    tasks = '[tasks.build]\ncommand = "true"\ninputs = ["src/{a,b.test}.ts", "{one,two}.txt"]\n'
+    workspace(repo, tasks, {"a": ""}, **{"p/a/src/a.ts": "", "p/a/two.txt": "", "p/a/c.ts": ""})
+    assert list(repo.plan("build")["a#build"]["inputs"]) == ["src/a.ts", "two.txt"]
+
+
 def test_an_ignored_dot_env_file_is_in_the_key(repo: Any) -> None:
     workspace(repo, PLAIN, {"app": ""})
     repo.write({".gitignore": "dist/\n.env*\n"})

@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SOURCES = [ROOT, *sorted(ROOT.glob("bao_plugins/*/src"))]
 HEAVY = {"typer", "click", "rich", "sqlalchemy", "fsspec", "s3fs", "grpc", "opentelemetry"}
-SLOW = {"asyncio", "concurrent.futures", "dataclasses", "logging", "importlib.metadata"}
-"""Parts of Python's own library that cost more than a hot run can spare. (`inspect` would be one,
-but msgspec imports it where typing_extensions is installed, which Typer needs.)"""
+SLOW = {
+    "asyncio",
+    "concurrent.futures",
+    "dataclasses",
+    "importlib.metadata",
+    "inspect",
+    "logging",
+    "pluggy",
+}
+"""What costs more than a hot run can spare."""
 
 
 def module_names() -> list[str]:

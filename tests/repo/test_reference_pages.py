@@ -97,6 +97,7 @@ def test_the_words_that_plugins_may_not_take_are_listed() -> None:
 
 RECORDS: list[tuple[str, type[Struct]]] = [
     ("## bao ls --json", ls.ListedPackage),
+    ("## bao ls --tasks --json", ls.ListedTask),
     ("## bao run --dry-run=json", TaskRecord),
     ("## bao run --summary FILE", Summary),
     ("## bao why --json", Explanation),

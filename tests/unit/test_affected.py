@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bao_core.git import ChangedFile
+from bao_core.git.facts import ChangedFile
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, Package, Workspace
 from bao_core.selection import select
@@ -336,6 +336,40 @@ def test_a_lock_file_that_is_broken_on_either_side_affects_everything() -> None:
 def test_a_lock_file_that_is_broken_and_did_not_change_says_nothing() -> None:
     bad = lock(lock_broken="lock: line 3 is no TOML")(a=[], c=[])
     assert list(affected(bad, bad, "M a/package.json")) == ["a"]
+
+
+def test_a_lock_file_of_another_form_affects_everything() -> None:
+    old, new = lock(lock_form="pnpm 8")(a=[], c=[]), lock(lock_form="pnpm 9")(a=[], c=[])
+    none = lock()(a=[], c=[])
+    said = ["lock: the lock file has another format or other settings"]
+    for before, after in [(old, new), (new, old), (none, new), (new, none)]:
+        assert affected(before, after, "M lock")["c"] == said
+    assert affected(new, new, "M lock") == {}
+    assert affected(none, new, "A lock")["c"] == ["lock: lock added"]
+
+
+def test_a_patch_that_is_new_or_gone_affects_those_whose_closure_it_changes() -> None:
+    def make(*patches: str) -> Workspace:
+        found = lock(lock_form="pnpm 9")(a=["x@1", *(f"{path}@abc" for path in patches)], c=[])
+        return replace(found, lock_files=("lock", *patches))
+
+    assert affected(make(), make("x.patch"), "A x.patch") == {"a": ["lock: x.patch abc added"]}
+    assert affected(make("x.patch"), make(), "D x.patch", "M lock") == {
+        ROOT: ["file-changed: x.patch deleted"],
+        "a": ["lock: x.patch abc removed"],
+    }
+
+
+def test_what_is_installed_elsewhere_affects_the_packages_that_reach_it() -> None:
+    def make(digest: str, places: str) -> Workspace:
+        found = lock(digest=digest)(a=["x@1"], b=[], c=[])
+        moved = replace(found.packages["c"], external_places=places)
+        return replace(found, packages={**found.packages, "c": moved})
+
+    assert affected(make("1", "here"), make("2", "there"), "M lock") == {
+        "c": ["lock: what it depends on is installed elsewhere"]
+    }
+    assert affected(make("1", "here"), make("2", "here"), "M lock") == {}
 
 
 def test_closures_differ_by_version_name_and_count() -> None:

@@ -177,3 +177,15 @@ def test_two_packages_of_one_name_are_an_error_naming_both() -> None:
 def test_a_broken_file_is_named_with_its_line() -> None:
     text = refused({"bao.toml": ROOT, "packages/a/bao.toml": "\nname = \n"})
     assert text.startswith("packages/a/bao.toml:2: ")
+
+
+def test_a_directory_with_another_manifest_is_left_to_whoever_reads_that() -> None:
+    root = '[workspace]\npackages = ["one", "two"]\n'
+    files = {"bao.toml": root, "one/pyproject.toml": "[project]\n", "two/package.json": "{}"}
+    assert paths(files) == {}
+
+
+def test_a_package_is_called_what_poetry_calls_it() -> None:
+    manifest = '[tool.poetry]\nname = "from-poetry"\n'
+    files = {"bao.toml": ROOT, "packages/a/bao.toml": "", "packages/a/pyproject.toml": manifest}
+    assert paths(files) == {"from-poetry": "packages/a"}

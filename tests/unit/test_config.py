@@ -219,7 +219,7 @@ MISTAKES = [
     # text, line, words of the message and the hint
     ("globl_env = []", 1, ["unknown key 'globl_env'", "global_inputs", "did you mean global_env"]),
     ("[tasks.a]\ndependsOn = []", 2, ["tasks.a: unknown key", "did you mean depends_on"]),
-    ("[tasks.a]\nzzz = 1", 2, ["unknown key 'zzz'", "known: cache, clean, command"]),
+    ("[tasks.a]\nzzz = 1", 2, ["unknown key 'zzz'", "known: beside, cache, clean"]),
     ("dependencies = ['x']", 1, ["unknown key", "packages.NAME.dependencies"]),
     ("env_mode = 'stict'", 1, ["env_mode: must be", "'strict'", "did you mean 'strict'"]),
     ("concurrency = 0", 1, ["at least 1", "not 0"]),

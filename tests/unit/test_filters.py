@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bao_core.errors import GitError, SelectionError
-from bao_core.git import ChangedFile
+from bao_core.git.facts import ChangedFile
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, Package, Reason, Workspace
 from bao_core.selection import Selection, TaskFilter, select
@@ -496,6 +496,23 @@ def test_under_turbo_json_a_pattern_that_matches_nothing_selects_nothing_and_say
     for filter_ in ["zzz", "./nope", "./nope/*", "tag:x"]:
         with pytest.raises(SelectionError):
             ask(filter_, turbo=True)
+
+
+def test_under_turbo_json_a_directory_must_be_there_wherever_it_lies() -> None:
+    there = {"docs", "packages/web/src"}.__contains__
+    for filter_ in ["./docs", "./docs/*", "{docs}", "./packages/web/src"]:
+        assert ask(filter_, turbo=True, exists=there).names() == []
+    for filter_ in ["./packages/web/lib", "./packages/web/lib/*", "./doc"]:
+        with pytest.raises(SelectionError):
+            ask(filter_, turbo=True, exists=there)
+
+
+def test_under_turbo_json_a_circumflex_beside_a_bare_directory_has_no_effect() -> None:
+    """As for turbo and pnpm, which hear it only beside a name or braces."""
+    assert ask("./packages/ui^...", turbo=True).names() == ["core", "ui"]
+    assert ask("...^./packages/ui", turbo=True).names() == ["site", "ui", "web"]
+    assert ask("{./packages/ui}^...", turbo=True).names() == ["core"]
+    assert ask("./packages/ui^...").names() == ["core"]
 
 
 def test_under_turbo_json_every_package_depends_on_what_the_root_needs() -> None:

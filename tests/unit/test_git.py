@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bao_core import git
 from bao_core.errors import GitError
+from bao_core.git import facts as git
 from bao_core.git.process import find_git, find_toplevel, git_environment, run_git
 
 if TYPE_CHECKING:

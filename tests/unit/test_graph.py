@@ -230,6 +230,33 @@ def test_package_and_task_count_whatever_is_selected() -> None:
     assert graph.tasks["c#test"].requested  # type: ignore[index]
 
 
+def test_only_leaves_out_what_was_not_asked_for_and_caches_nothing_that_needs_it() -> None:
+    build_, test = define("build", "^build"), define("test", "build", "^test")
+    everything = {name: [build_, test] for name in ("a", "b")}
+    workspace = make_workspace({"a": [], "b": ["a"]})
+    graph = build(workspace, everything, "test", selected=["a", "b"], only=True)
+    assert edges_of(graph) == {"a#test": [], "b#test": ["a#test"]}
+    assert not graph.tasks["b#test"].definition.cache  # type: ignore[index]
+    both = build(workspace, everything, "test", "build", selected=["a", "b"], only=True)
+    assert edges_of(both)["b#test"] == ["a#test", "b#build"]
+    assert both.tasks["b#test"].definition.cache  # type: ignore[index]
+
+
+def test_a_task_beside_another_is_run_with_it_and_not_waited_for() -> None:
+    workspace = make_workspace({"a": [], "b": ["a"]})
+    dev = define("dev", beside=(TaskReference("serve", "package", "a"),))
+    graph = build(workspace, {"a": [define("serve")], "b": [dev]}, "dev")
+    assert edges_of(graph) == {"a#serve": [], "b#dev": []}
+    assert not graph.tasks["a#serve"].requested  # type: ignore[index]
+
+
+def test_a_task_beside_another_that_nobody_defines_is_an_error() -> None:
+    workspace = make_workspace({"a": []})
+    dev = define("dev", beside=(TaskReference("serv"),))
+    with pytest.raises(GraphError, match="'serv'"):
+        build(workspace, {"a": [dev]}, "dev")
+
+
 def test_the_name_of_the_root_stands_for_a_root_package_of_any_name() -> None:
     workspace = make_workspace({"top": []}, root="top")
     definitions = {"top": [define("fmt"), define("all", "//#fmt")]}
@@ -496,3 +523,31 @@ def test_a_group_edge_that_closes_a_cycle_counts_only_for_what_is_affected() -> 
     assert graph.dependencies("core") == ()
     assert graph.dependencies("core", extras=True) == ("plugin",)
     assert graph.dependencies("tools") == ("core",)
+
+
+def test_under_turbo_json_a_task_must_be_defined_where_it_is_needed() -> None:
+    workspace = make_workspace({"a": [], "b": ["a"]})
+    lenient = {"lenient": True}
+    own = {"a": [define("gen")], "b": [define("build", "gen", **lenient)]}
+    with pytest.raises(GraphError, match="nobody defines a task 'gen'"):
+        build(workspace, own, "build")
+    above = {**own, "b": [define("build", "^gen", **lenient)]}
+    assert edges_of(build(workspace, above, "build"))["b#build"] == ["a#gen"]
+    everywhere = {**own, "*": [define("gen", command=None)]}
+    assert edges_of(build(workspace, everywhere, "build"))["b#build"] == ["b#gen"]
+
+
+def test_under_turbo_json_a_task_that_nothing_stands_for_need_not_be_defined() -> None:
+    workspace = make_workspace({"a": []})
+    graph = build(workspace, {"a": [define("build", "^nope", lenient=True)]}, "build")
+    assert edges_of(graph) == {"a#build": []}
+
+
+def test_what_is_left_out_may_never_end() -> None:
+    workspace = make_workspace({"a": []})
+    listed = {"a": [define("serve", persistent=True), define("test", "serve")]}
+    with pytest.raises(GraphError, match="never ends"):
+        build(workspace, listed, "test")
+    assert edges_of(build(workspace, listed, "test", only=True)) == {"a#test": []}
+    with pytest.raises(GraphError, match="never ends"):
+        build(workspace, listed, "test", "serve", only=True)

@@ -66,3 +66,75 @@ def test_plugins_are_disabled_by_any_configuration_above(tree: Path) -> None:
     (tree / "bao.toml").write_text('[plugins]\ndisable = ["one"]\n')
     (tree / "a/bao.toml").write_text("[broken\n")
     assert disabled_above(str(tree / "a/b")) == {"one"}
+
+
+# --- projects side by side -------------------------------------------------------------------
+
+SIDE_BY_SIDE = {**MARKERS, "**/pyproject.toml": (r"^\[project\]",)}
+
+
+def root_with_projects(directory: Path) -> str | None:
+    return find_root(str(directory), SIDE_BY_SIDE, MANIFESTS)
+
+
+def project(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "pyproject.toml").write_text(f'[project]\nname = "{directory.name}"\n')
+
+
+def test_projects_side_by_side_have_the_top_of_the_repository_as_their_root(tree: Path) -> None:
+    project(tree / "a/b")
+    project(tree / "other")
+    assert root_with_projects(tree / "a/b/c") == str(tree)
+    assert root_with_projects(tree / "a") == str(tree)
+    assert root_with_projects(tree) == str(tree)
+
+
+def test_a_marker_holds_whatever_lies_beside_it(tree: Path) -> None:
+    project(tree / "other")
+    (tree / "a/pyproject.toml").write_text("[tool.uv.workspace]\n")
+    assert root_with_projects(tree / "a/b") == str(tree / "a")
+
+
+def test_a_manifest_of_another_kind_keeps_its_directory_as_the_root(tree: Path) -> None:
+    project(tree / "a/b")
+    (tree / "a/b/package.json").write_text("{}")
+    assert root_with_projects(tree / "a/b") == str(tree / "a/b")
+    (tree / "a/package.json").write_text("{}")
+    (tree / "a/b/package.json").unlink()
+    assert root_with_projects(tree / "a/b") == str(tree / "a")
+
+
+def test_a_manifest_that_makes_no_package_does_not_move_the_root(tree: Path) -> None:
+    (tree / "a/pyproject.toml").write_text("[tool.ruff]\n")
+    project(tree / "a/b")
+    assert root_with_projects(tree / "a/b") == str(tree / "a")
+
+
+def test_without_a_repository_a_project_is_its_own_root(tmp_path: Path) -> None:
+    project(tmp_path / "one")
+    project(tmp_path / "two")
+    assert root_with_projects(tmp_path / "one") == str(tmp_path / "one")
+    assert root_with_projects(tmp_path) is None
+
+
+def test_the_home_directory_is_no_workspace_even_if_it_is_a_repository(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(tree / "a")
+    monkeypatch.setenv("HOME", str(tree))
+    assert root_with_projects(tree / "a") == str(tree / "a")
+    assert root_with_projects(tree) is None
+
+
+def test_what_is_installed_or_hidden_makes_no_workspace(tree: Path) -> None:
+    project(tree / ".venv/lib/x")
+    project(tree / "venv/lib/y")
+    project(tree / "a/node_modules/z")
+    assert root_with_projects(tree) is None
+
+
+def test_a_project_very_far_down_is_not_looked_for(tree: Path) -> None:
+    project(tree / "a/b/c/d/e/f")
+    assert root_with_projects(tree) is None
+    assert root_with_projects(tree / "a/b/c/d/e/f") == str(tree)

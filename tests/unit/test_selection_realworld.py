@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bao_core.errors import SelectionError
-from bao_core.git import RevisionTree
+from bao_core.git.tree import RevisionTree
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, FileTree, Package, Workspace
 from bao_core.selection import GitChanges, Selection, select

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bao_core.errors import GitError, SelectionError, WorkspaceError
-from bao_core.git import resolve_commit
+from bao_core.git.history import resolve_commit
 from bao_core.globs import compile_globs
 from bao_core.graph import PackageGraph
 from bao_core.model import ROOT, Dependency, FileTree, Package, Workspace

@@ -174,7 +174,7 @@ def _serve_moto(port: int, *, conditional: bool) -> None:
 
     served = DomainDispatcherApplication(create_backend_app)
 
-    def forgetful(environ, answer):  # noqa: ANN001, ANN202 - the words of WSGI
+    def forgetful(environ, answer):
         environ.pop("HTTP_IF_NONE_MATCH", None)
         return served(environ, answer)
 

@@ -65,21 +65,23 @@ class Loaded:
 
 
 class Load(Protocol):
-    def __call__(self, files: Mapping[str, str | bytes]) -> Loaded: ...
+    def __call__(
+        self, files: Mapping[str, str | bytes], state_dir: str | None = None
+    ) -> Loaded: ...
 
 
 @pytest.fixture
 def load() -> Load:
     """Load a workspace from files given as text, by path."""
 
-    def load(files: Mapping[str, str | bytes]) -> Loaded:
+    def load(files: Mapping[str, str | bytes], state_dir: str | None = None) -> Loaded:
         tree = MemoryTree(
             {
                 path: text if isinstance(text, bytes) else dedent(text).encode()
                 for path, text in files.items()
             }
         )
-        return Loaded(NodeWorkspace().load(tree))
+        return Loaded(NodeWorkspace(state_dir).load(tree))
 
     return load
 

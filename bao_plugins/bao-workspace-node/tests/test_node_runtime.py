@@ -310,7 +310,7 @@ def test_the_comparison_is_remembered_while_nothing_changes(
         pytest.fail("compared again")
 
     with monkeypatch.context() as patched:
-        patched.setattr("bao_workspace_node.npm_lock.decode_lock", refuse)
+        patched.setattr("bao_workspace_node.locks.npm.decode_lock", refuse)
         assert workspace.parts() == before
     workspace.install(x="1.5.0")
     assert workspace.parts() != before

@@ -43,7 +43,7 @@ def test_a_directory_without_a_manifest_is_no_workspace(load: Load) -> None:
 def test_a_manifest_alone_is_a_workspace_of_one_package(load: Load) -> None:
     found = load({"package.json": "{}", "packages/a/package.json": manifest("a")})
     assert found.paths == {ROOT: ""}
-    assert found.packages[ROOT].environment == {}
+    assert set(found.packages[ROOT].environment) == {"npm_config_user_agent"}
 
 
 def test_the_root_is_called_by_no_name_of_its_own(load: Load) -> None:
@@ -67,13 +67,49 @@ def test_a_name_in_a_literal_glob_that_is_not_there_is_no_package(load: Load) ->
     assert load({"package.json": root("packages/gone")}).paths == {ROOT: ""}
 
 
-def test_an_exclusion_counts_wherever_it_stands_and_only_where_it_fits(load: Load) -> None:
+def test_an_exclusion_counts_wherever_it_stands_and_for_what_lies_below(load: Load) -> None:
     files = {
         f"packages/{path}/package.json": manifest(path.replace("/", "-"))
-        for path in ("a", "a/inner", "b")
+        for path in ("a", "a/inner", "ab", "b")
     }
     found = load({"package.json": root("!packages/a", "packages/**"), **files})
-    assert set(found.paths) == {ROOT, "a-inner", "b"}
+    assert set(found.paths) == {ROOT, "ab", "b"}
+
+
+def test_a_package_that_is_named_outright_cannot_be_excluded(load: Load) -> None:
+    files = {f"packages/{path}/package.json": manifest(path[-1]) for path in ("a", "a/b", "c")}
+    found = load({"package.json": root("packages/a/b", "packages/*", "!packages/a/**"), **files})
+    assert set(found.paths) == {ROOT, "b", "c"}
+
+
+def test_a_glob_may_begin_with_a_slash(load: Load) -> None:
+    found = load({"package.json": root("/packages/*"), "packages/a/package.json": manifest("a")})
+    assert set(found.paths) == {ROOT, "a"}
+
+
+@pytest.mark.parametrize(
+    ("version", "npmrc", "setting", "linked"),
+    [
+        ("8.15.0", "", "false", True),
+        ("8.15.0", "link-workspace-packages=false", "true", False),
+        ("10.0.0", "link-workspace-packages=false", "true", True),
+        ("10.0.0", "", "deep", True),
+        ("10.0.0", "link-workspace-packages=true", "false", False),
+    ],
+)
+def test_pnpm_reads_settings_beside_the_globs_only_since_it_links_less(
+    load: Load, version: str, npmrc: str, setting: str, linked: bool
+) -> None:
+    found = load(
+        {
+            "package.json": manifest("root", packageManager=f"pnpm@{version}"),
+            "pnpm-workspace.yaml": f"packages: ['packages/*']\nlinkWorkspacePackages: {setting}\n",
+            ".npmrc": f"{npmrc}\n",
+            "packages/a/package.json": manifest("a", version="1.0.0"),
+            "packages/b/package.json": manifest("b", dependencies={"a": "^1.0.0"}),
+        }
+    )
+    assert found.edges("b") == ({"a": "runtime"} if linked else {})
 
 
 def test_a_workspace_that_links_back_up_is_walked_to_an_end(load: Load, tmp_path: Path) -> None:
@@ -181,6 +217,8 @@ def test_a_package_brings_its_tables_its_variables_and_its_programs(load: Load) 
     assert package.version == "1.0.0"
     assert package.config == bao
     assert (package.config_path, package.config_key) == ("libs/x/a/package.json", "bao")
+    agent = package.environment.pop("npm_config_user_agent")
+    assert agent.startswith("npm/")
     assert package.environment == {"npm_package_name": "@s/a", "npm_package_version": "1.0.0"}
     assert package.bin_directories == (
         "libs/x/a/node_modules/.bin",
@@ -231,7 +269,7 @@ def test_a_package_that_depends_on_itself_has_that_edge(load: Load) -> None:
         ("1.3.0-beta.1", "^1.2.0", False),
         ("1.2.3-beta.2", "^1.2.3-beta.1", True),
         ("", "^1.0.0", False),
-        ("", "latest", True),
+        ("", "latest", False),
         ("", "*", True),
         ("1.2.3", "next", True),
         ("1.2.3", "user/b", True),

@@ -84,12 +84,7 @@ def test_the_root_reaches_what_it_asks_for_itself(load: Load) -> None:
 
 
 def test_every_kind_of_dependency_is_followed(load: Load) -> None:
-    for kind in (
-        "dependencies",
-        "devDependencies",
-        "optionalDependencies",
-        "peerDependencies",
-    ):
+    for kind in ("dependencies", "devDependencies", "optionalDependencies"):
         assert workspace(load, **{kind: {"z": "1"}}).external("a") == ["z@1.0.0"]
     for kind in ("dependencies", "optionalDependencies", "peerDependencies"):
         places = {**PLACES, "node_modules/q": {**place("1.0.0"), kind: {"z": "*"}}}
@@ -187,7 +182,9 @@ def test_without_a_lock_file_the_requirements_stand_as_written(load: Load) -> No
     [
         ('{\n "lockfileVersion": 3,\n<<<<<<< HEAD\n', "package-lock.json:3: is not JSON"),
         ("", "package-lock.json:1: is not JSON"),
-        ('{"lockfileVersion": 3, "packages": []}', "package-lock.json: "),
+        ('{"lockfileVersion": 3,\n"packages": []}', "package-lock.json:2: expected `object"),
+        ('{"lockfileVersion": "x", "packages": {}}', "package-lock.json:1: expected `int`"),
+        ('{"lockfileVersion": 3, "packages": ' + '{"a": ' * 2000, "package-lock.json"),
     ],
 )
 def test_a_broken_lock_file_is_reported_and_the_packages_are_there(
@@ -199,38 +196,78 @@ def test_a_broken_lock_file_is_reported_and_the_packages_are_there(
     assert found.digest("b") != workspace(load, text + "\n\n").digest("b")
 
 
-@pytest.mark.parametrize(
-    ("name", "manager"),
-    [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lock", "bun")],
-)
-def test_any_change_of_a_lock_file_that_is_read_as_one_counts_for_every_package(
-    load: Load, name: str, manager: str
-) -> None:
-    def loaded(text: str) -> Any:
-        return load(
-            {
-                "package.json": json.dumps(
-                    {"workspaces": ["packages/*"], "packageManager": f"{manager}@1.0.0"}
-                ),
-                "pnpm-workspace.yaml": "packages: [packages/*]\n",
-                "packages/a/package.json": '{"name": "a"}',
-                name: text,
-            }
-        )
-
-    before, after = loaded("lockfileVersion: '9.0'\n"), loaded("lockfileVersion: '9.0'\n# x\n")
-    for package in ("//", "a"):
-        assert before.external(package) != after.external(package)
-        assert before.digest(package) != after.digest(package)
-    assert before.part.lock_broken == ""
-
-
-@pytest.mark.parametrize("version", [1, 4])
-def test_another_format_of_npm_is_read_as_one(load: Load, version: int) -> None:
-    before = workspace(load, f'{{"lockfileVersion": {version}, "packages": {{}}}}')
-    after = workspace(load, f'{{"lockfileVersion": {version}, "packages": {{"x": {{}}}}}}')
+def test_an_unknown_format_is_read_as_one_and_the_user_is_told(load: Load) -> None:
+    before = workspace(load, '{"lockfileVersion": 4, "packages": {}}')
+    after = workspace(load, '{"lockfileVersion": 4, "packages": {"x": {}}}')
     assert before.external("b") != after.external("b")
+    assert before.digest("b") != after.digest("b")
     assert before.part.lock_broken == ""
+    assert before.part.notes == (
+        "package-lock.json has format 4; any change of it counts for every package",
+    )
+
+
+def test_peers_count_for_the_key_and_not_for_what_is_affected(load: Load) -> None:
+    found = workspace(load, peerDependencies={"z": "1"})
+    other = workspace(load, {**PLACES, "node_modules/z": place("1.5.0")}, peerDependencies={"z": 1})
+    assert found.external("a") == other.external("a") == []
+    places = {**PLACES, "node_modules/z": place("1.5.0")}
+    other = workspace(load, places, peerDependencies={"z": "1"})
+    assert found.digest("a") != other.digest("a")
+
+
+def test_an_optional_peer_counts_for_the_key_and_not_for_what_is_affected(load: Load) -> None:
+    def loaded(version: str) -> Any:
+        meta = {"peerDependencies": {"z": "*"}, "peerDependenciesMeta": {"z": {"optional": True}}}
+        places = {**PLACES, "node_modules/q": {**place("1.0.0"), **meta}}
+        places["node_modules/z"] = place(version)
+        return workspace(load, places, dependencies={"q": "*"})
+
+    before, after = loaded("1.0.0"), loaded("1.5.0")
+    assert before.external("a") == after.external("a") == ["q@1.0.0"]
+    assert before.digest("a") != after.digest("a")
+
+
+def test_another_place_shows_apart_from_versions(load: Load) -> None:
+    def loaded(where: str) -> Any:
+        places = {k: v for k, v in PLACES.items() if not k.endswith("/z")}
+        return workspace(load, {**places, f"{where}node_modules/z": place("2.0.0")})
+
+    before, after = loaded(""), loaded("packages/b/")
+    assert before.external("b") == after.external("b") == ["z@2.0.0"]
+    assert before.packages["b"].external_places != after.packages["b"].external_places
+    assert before.packages["b"].external_places == loaded("").packages["b"].external_places
+
+
+def test_the_version_of_the_format_is_said_apart(load: Load) -> None:
+    forms = {
+        workspace(load, json.dumps({"lockfileVersion": v, "packages": PLACES})).part.lock_form
+        for v in (2, 3)
+    }
+    assert len(forms) == 2
+    assert "" not in forms
+
+
+def test_the_first_format_nests_what_the_others_list_by_place(load: Load) -> None:
+    lock = {
+        "lockfileVersion": 1,
+        "requires": True,
+        "dependencies": {
+            "a": {"version": "file:packages/a", "requires": {"x": "^1"}},
+            "b": {"version": "file:packages/b", "dependencies": {"z": {"version": "2.0.0"}}},
+            "x": {
+                "version": "1.0.0",
+                "requires": {"y": "^2", "b": "*"},
+                "dependencies": {"y": {"version": "2.0.0", "requires": {"alias": "*"}}},
+            },
+            "y": {"version": "1.0.0"},
+            "alias": {"version": "npm:@s/real@3.0.0"},
+            "g": {"version": "git+ssh://git@host.example/g.git#" + "1" * 40, "requires": False},
+        },
+    }
+    found = workspace(load, json.dumps(lock), dependencies={"b": "*", "x": "1", "g": "*"})
+    assert found.external("a") == ["@s/real@3.0.0", "g@#111111111111", "x@1.0.0", "y@2.0.0"]
+    assert found.external("b") == ["z@2.0.0"]
 
 
 def test_a_thousand_closures_take_less_than_two_seconds(load: Load) -> None:

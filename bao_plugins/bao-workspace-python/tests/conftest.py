@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from bao_workspace_python.locks import read_locks
 from bao_workspace_python.provider import PythonWorkspace
 
 from bao_core.model import FileTree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from bao_workspace_python.locks import LockFiles
 
     from bao_core.model import Package, WorkspacePart
 
@@ -40,7 +44,11 @@ class MemoryTree(FileTree):
 
     def named(self, names: Iterable[str]) -> list[str]:
         wanted = set(names)
-        return sorted(path for path in self._files if path.rpartition("/")[2] in wanted)
+        return sorted(
+            path
+            for path in self._files
+            if any(fnmatchcase(path.rpartition("/")[2], name) for name in wanted)
+        )
 
 
 class Loaded:
@@ -82,6 +90,25 @@ def load() -> Load:
         return Loaded(PythonWorkspace().load(tree))
 
     return load
+
+
+@pytest.fixture
+def locked() -> Callable[..., LockFiles]:
+    """Read the lock files of a directory, given files by path and the members of the project."""
+
+    def locked(
+        files: Mapping[str, str | bytes], *members: str, directory: str = "", **options: Any
+    ) -> LockFiles:
+        content = {p: t if isinstance(t, bytes) else t.encode() for p, t in files.items()}
+        return read_locks(MemoryTree(content), directory, members, **options)
+
+    return locked
+
+
+@pytest.fixture
+def lock_files() -> Path:
+    """Lock files that the real tools wrote, with the hosts of the indexes replaced."""
+    return Path(__file__).parent / "lock_files"
 
 
 @pytest.fixture

@@ -37,7 +37,10 @@ class PackTree(FileTree):
         return {e.name: e.is_dir() for e in found.iterdir()} if found.is_dir() else {}
 
     def named(self, names: Iterable[str]) -> list[str]:
-        raise NotImplementedError
+        wanted = set(names)
+        listed = (self._root.parent / "files.txt").read_text(encoding="utf-8").splitlines()
+        paths = (line.split(" ", 2)[2] for line in listed)
+        return sorted(path for path in paths if path.rpartition("/")[2] in wanted)
 
 
 class CommitTree(FileTree):
@@ -60,7 +63,11 @@ class CommitTree(FileTree):
         raise NotImplementedError
 
     def named(self, names: Iterable[str]) -> list[str]:
-        raise NotImplementedError
+        wanted = set(names)
+        listing = ("git", "ls-tree", "-r", "-z", "--name-only", self._commit)
+        listed = subprocess.run(listing, cwd=self._repository, capture_output=True, check=True)
+        paths = listed.stdout.decode().split("\0")
+        return sorted(path for path in paths if path.rpartition("/")[2] in wanted)
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ class Workspace:
         tasks = [
             (
                 Task(TaskId(f"{name}#test"), name, TaskDefinition("test", "true")),
-                Package(name, paths[name], "node" if name == "other" else "python", ""),
+                package_at(name, paths[name]),
             )
             for name in names or ("top", "a", "b")
         ]
@@ -121,6 +121,12 @@ class Workspace:
             for task, _ in tasks
             if task.id in found
         }
+
+
+def package_at(name: str, path: str) -> Package:
+    provider = "node" if name == "other" else "python"
+    own = (f"{path}/.venv/bin",) if path else ()
+    return Package(name, path, provider, "", bin_directories=(*own, ".venv/bin"))
 
 
 @pytest.fixture
@@ -390,7 +396,7 @@ def test_the_comparison_is_remembered_while_nothing_changes(
         pytest.fail("the lock file was parsed again")
 
     with monkeypatch.context() as patched:
-        patched.setattr("bao_workspace_python.uv_lock.read_lock", refuse)
+        patched.setattr("bao_workspace_python.locks.remembered.make_table", refuse)
         assert workspace.parts() == before
         # Fewer packages, asked for in another order, get the same answers.
         assert workspace.parts("b")["b"] == before["b"]
@@ -411,14 +417,14 @@ def test_a_lock_file_that_just_changed_is_not_trusted_to_stay(
     workspace.parts()
     asked: list[None] = []
 
-    def parse(data: bytes) -> Any:
+    def parse(*args: Any) -> Any:
         asked.append(None)
-        return real(data)
+        return real(*args)
 
-    from bao_workspace_python import uv_lock
+    from bao_workspace_python.locks import remembered
 
-    real = uv_lock.read_lock
-    monkeypatch.setattr(uv_lock, "read_lock", parse)
+    real = remembered.make_table
+    monkeypatch.setattr(remembered, "make_table", parse)
     workspace.parts()
     assert asked
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bao_core.answers import Answers
     from bao_core.interfaces.component import Context
     from bao_core.model import Package, Task, TaskId
-    from bao_workspace_node.npm_lock import LockDocument
+    from bao_workspace_node.locks.npm import LockDocument
     from bao_workspace_node.settings import PackageManager
 
 
@@ -95,8 +95,8 @@ def _installed_differently(root: str, manager: PackageManager, memory: Answers) 
     witness = witness_of(installed, lock)
     known = memory.recall("differences", witness, dict[str, str])
     if known is None:
+        from bao_core.closures import LockBrokenError
         from bao_workspace_node.installed import differences
-        from bao_workspace_node.npm_lock import LockBrokenError
 
         try:
             known = differences(_decoded(lock), _decoded(installed))
@@ -108,7 +108,7 @@ def _installed_differently(root: str, manager: PackageManager, memory: Answers) 
 
 
 def _decoded(path: str) -> LockDocument:
-    from bao_workspace_node.npm_lock import decode_lock
+    from bao_workspace_node.locks.npm import decode_lock
 
     with open(path, "rb") as stream:
         return decode_lock(os.path.basename(path), stream.read())

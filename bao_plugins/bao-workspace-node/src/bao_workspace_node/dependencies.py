@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from bao_workspace_node.manifest import Manifest
 
-_PROTOCOL = re.compile(r"([a-zA-Z][a-zA-Z+.-]*):")
+_PROTOCOL = re.compile(r"([a-zA-Z][^:/]*):")
+"""Also what looks like one: `git@host:user/repository`."""
 
 
 class Specifications:
@@ -101,8 +102,9 @@ class Specifications:
     def _answers(self, name: str, range_: str) -> bool:
         """Whether the package of this name is what a range, a tag or nothing at all asks for."""
         version = self._versions.get(name)
-        if version is None:
-            return False
+        if not version:
+            # Without a version a package answers nothing that asks for one, not even a tag.
+            return version is not None and range_ == "*"
         return range_ in {"", "*"} or _satisfies(version, range_)
 
 
@@ -123,6 +125,6 @@ def _satisfies(version: str, range_: str) -> bool:
     except ValueError:
         return True
     try:
-        return bool(parsed.test(version)) if version else False
+        return bool(parsed.test(version))
     except ValueError:
         return True

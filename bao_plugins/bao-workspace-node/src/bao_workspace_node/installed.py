@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bao_core.digests import hash_text
-from bao_workspace_node.npm_lock import FOLDER, LockedPackage
+from bao_workspace_node.locks.npm import FOLDER, LockedPackage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bao_workspace_node.npm_lock import LockDocument
+    from bao_workspace_node.locks.npm import LockDocument
 
 FEW = 8
 """How many missing places are written out."""

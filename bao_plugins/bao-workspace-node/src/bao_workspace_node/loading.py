@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from bao_core.digests import hash_text
+import os
+import sys
+
 from bao_core.model import ROOT, Dependency, Package, WorkspacePart
+from bao_workspace_node.closures import Closures
 from bao_workspace_node.dependencies import Specifications
 from bao_workspace_node.manifest import MANIFEST, read_manifest
 from bao_workspace_node.members import find_manifests
-from bao_workspace_node.npm_lock import FORMATS, LockBrokenError, NpmLock, decode_lock
 from bao_workspace_node.settings import LOCK_FILES, read_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bao_core.model import FileTree
+    from bao_core.closures import ClosureMemory
+    from bao_core.model import FileTree, TaskFact
     from bao_workspace_node.manifest import Manifest
-    from bao_workspace_node.settings import WorkspaceSettings
+    from bao_workspace_node.settings import PackageManager
 
 
-def load_part(tree: FileTree) -> WorkspacePart:
-    """Find the JavaScript packages; see `WorkspaceProvider.load`."""
+TASK_VARIABLES: dict[str, TaskFact] = {
+    "npm_lifecycle_event": "task",
+    "npm_lifecycle_script": "command",
+    "npm_package_json": "manifest",
+    "INIT_CWD": "directory",
+}
+"""What package managers tell a script of itself."""
+
+
+def load_part(tree: FileTree, memory: ClosureMemory) -> WorkspacePart:
+    """Find the JavaScript packages; see `WorkspaceProvider.load`.
+
+    Args:
+        tree: The files.
+        memory: Of lock files: what it holds follows from their content alone.
+    """
     data = tree.read(MANIFEST)
     if data is None:
         return WorkspacePart()
@@ -28,28 +43,44 @@ def load_part(tree: FileTree) -> WorkspacePart:
     settings = read_settings(tree, root)
     members = find_manifests(tree, root, settings)
     specifications = Specifications(members, links=settings.links, catalogs=settings.catalogs)
-    closures, broken = _closures(settings, members)
+    closures = Closures(tree, root, members, settings, memory)
     notes: list[str] = []
     packages: list[Package] = []
+    user_agent = _user_agent(settings.manager)
     # The root is a package of its own name only where a glob reaches it.
     named_root = any(not manifest.directory for manifest in members)
     for manifest in (*([] if named_root else [root]), *members):
         edges = _Edges(manifest, specifications)
         notes.extend(edges.notes())
-        packages.append(_package(manifest, edges, closures, named=manifest is not root))
+        packages.append(_package(manifest, edges, closures, user_agent, named=manifest is not root))
+    closures.save()
     return WorkspacePart(
         packages=tuple(packages),
-        lock_files=LOCK_FILES.get(settings.manager.name, ()),
-        notes=tuple(notes),
-        lock_broken=broken,
+        lock_files=(*LOCK_FILES.get(settings.manager.name, ()), *closures.patches),
+        notes=(*notes, *closures.notes),
+        lock_broken=closures.broken,
+        lock_form=closures.form,
     )
 
 
-def _package(manifest: Manifest, edges: _Edges, closures: _Closures, *, named: bool) -> Package:
+def _user_agent(manager: PackageManager) -> str:
+    """How package managers call themselves, in the form that scripts take apart."""
+    others = "" if manager.name == "npm" else "npm/? "
+    machine = f"{sys.platform} {os.uname().machine}"
+    return f"{manager.name}/{manager.version or '?'} {others}node/? {machine}"
+
+
+def _package(
+    manifest: Manifest, edges: _Edges, closures: Closures, user_agent: str, *, named: bool
+) -> Package:
     content = manifest.content
     name = content.name or ""
-    external, digest = closures.of(manifest, edges.internal)
-    variables = {"npm_package_name": name, "npm_package_version": content.version or ""}
+    closure = closures.of(manifest, edges.internal)
+    variables = {
+        "npm_package_name": name,
+        "npm_package_version": content.version or "",
+        "npm_config_user_agent": user_agent,
+    }
     return Package(
         name=name if named else ROOT,
         path=manifest.directory,
@@ -58,12 +89,14 @@ def _package(manifest: Manifest, edges: _Edges, closures: _Closures, *, named: b
         dependencies=tuple(
             sorted(Dependency(target, kind) for target, kind in edges.targets.items())
         ),
-        external=external,
-        external_digest=digest,
+        external=closure.labels,
+        external_digest=closure.digest,
+        external_places=closure.places,
         scripts=dict(manifest.scripts()),
         script_source=f"{MANIFEST} scripts",
         bin_directories=_bin_directories(manifest.directory),
         environment={variable: value for variable, value in variables.items() if value},
+        task_variables=TASK_VARIABLES,
         config=content.bao or {},
         config_path=manifest.path,
         config_key="bao",
@@ -119,59 +152,3 @@ class _Edges:
                 )
             )
         return notes
-
-
-class _Closures:
-    """What each package can reach outside the workspace.
-
-    Args:
-        lock: npm's lock file; None where there is none that can be used.
-        whole: What stands for a lock file that is not read package by package; empty without one.
-    """
-
-    def __init__(self, lock: NpmLock | None, whole: str) -> None:
-        self._lock = lock
-        self._whole = whole
-        self._known: dict[int, tuple[tuple[str, ...], str]] = {}
-
-    def of(self, manifest: Manifest, internal: set[str]) -> tuple[tuple[str, ...], str]:
-        """`name@version` of a package's closure, and a digest over all that concerns it."""
-        if self._lock is None:
-            written = {f"{name}@{s}" for _, name, s in manifest.edges() if name not in internal}
-            labels = tuple(sorted(written | ({self._whole} if self._whole else set())))
-            return labels, hash_text(*labels)
-        names = dict.fromkeys(name for name, _, _ in manifest.requirements())
-        mask, unknown = self._lock.closure(manifest.directory, names)
-        # Most packages reach the same as some other one.
-        known = self._known.get(mask)
-        if known is None:
-            known = self._known[mask] = self._lock.labels(mask), self._lock.digest(mask)
-        labels, digest = known
-        # What the lock file does not know yet is there as it is written.
-        unlocked = sorted(
-            f"{name}@{specification}"
-            for name, specification, must in manifest.requirements()
-            if must and name in unknown and name not in internal
-        )
-        if unlocked:
-            labels = tuple(sorted({*labels, *unlocked}))
-        return labels, hash_text(digest, *unlocked)
-
-
-def _closures(settings: WorkspaceSettings, members: Sequence[Manifest]) -> tuple[_Closures, str]:
-    """The closures, and why the lock file could not be used."""
-    path, data = settings.lock_file, settings.lock_data
-    if not path:
-        return _Closures(None, ""), ""
-    whole = f"{path}@{hash_text(data.hex())[:16]}"
-    if path not in LOCK_FILES["npm"]:
-        # Read as one: any change of it may be a change for every package.
-        return _Closures(None, whole), ""
-    try:
-        document = decode_lock(path, data)
-    except LockBrokenError as error:
-        return _Closures(None, whole), str(error)
-    if document.lockfile_version not in FORMATS or document.packages is None:
-        return _Closures(None, whole), ""
-    lock = NpmLock(document.packages, (manifest.directory for manifest in members))
-    return _Closures(lock, whole), ""

@@ -65,6 +65,7 @@ class PackageJson(Struct, frozen=True, rename="camel"):
     scripts: dict[str, Any] | None = None
     catalog: dict[str, Any] | None = None
     catalogs: dict[str, dict[str, Any]] | None = None
+    resolutions: dict[str, Any] | None = None
     bao: dict[str, Any] | None = None
 
 
@@ -87,12 +88,10 @@ class Manifest(Struct, frozen=True):
         for kind, table in EDGES:
             yield from ((kind, name, spec) for name, spec in self._table(table))
 
-    def requirements(self) -> Iterator[tuple[str, str, bool]]:
-        """Name and specification of all it needs, each with whether it must be there."""
-        for _, table in EDGES:
-            for name, spec in self._table(table):
-                yield name, spec, table != "optional_dependencies"
-        yield from ((name, spec, False) for name, spec in self._table("peer_dependencies"))
+    def requirements(self) -> Iterator[tuple[str, str, str]]:
+        """Kind, name and specification of all it needs, peers included."""
+        yield from self.edges()
+        yield from (("peer", name, spec) for name, spec in self._table("peer_dependencies"))
 
     def scripts(self) -> dict[str, str]:
         """Its scripts, without those that do nothing."""

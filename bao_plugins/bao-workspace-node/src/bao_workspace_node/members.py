@@ -51,8 +51,12 @@ def _package_directories(tree: FileTree, settings: WorkspaceSettings) -> list[st
             )
     left_out = LEFT_OUT | ({"bower_components"} if settings.manager.name == "pnpm" else frozenset())
     # What counts is whether a glob fits on the manifest's path: `packages/**` takes in `packages`
-    # itself, and `apps` does not take in `apps/web`.
-    fits = compile_globs([f"{sign}{pattern}/{MANIFEST}" for sign, pattern in patterns])
+    # itself, and `apps` does not take in `apps/web`, but `!apps` takes it away.
+    fits = compile_globs(
+        [f"{sign}{pattern}/{'**' if sign else MANIFEST}" for sign, pattern in patterns]
+    )
+    # A directory that is named outright stays, whatever else is taken away.
+    named = {p: f"{p}/{MANIFEST}" for s, p in patterns if not s and WILD.isdisjoint(p)}
     above = compile_globs(
         [f"{s}{pattern}" for s, pattern in patterns if not WILD.isdisjoint(pattern)]
     )
@@ -61,10 +65,12 @@ def _package_directories(tree: FileTree, settings: WorkspaceSettings) -> list[st
         return directory.rpartition("/")[2] not in left_out and above.reaches(directory)
 
     found: set[str] = set()
-    for start in fits.directories():
+    # It may also lie below one that no glob looks into.
+    for start in (*fits.directories(), *named.values()):
         for directory in tree.directories(start.removesuffix(MANIFEST).rstrip("/"), enter):
             path = f"{directory}/{MANIFEST}" if directory else MANIFEST
-            if fits.matches(path) and left_out.isdisjoint(directory.split("/")):
+            fit = directory in named or fits.matches(path)
+            if fit and left_out.isdisjoint(directory.split("/")):
                 found.add(directory)
     return sorted(found)
 
@@ -72,7 +78,7 @@ def _package_directories(tree: FileTree, settings: WorkspaceSettings) -> list[st
 def _signed(pattern: str) -> tuple[str, str]:
     """A glob without its sign, and the sign."""
     sign = "!" if pattern.startswith("!") else ""
-    return sign, pattern[len(sign) :].rstrip("/").removeprefix("./") or "."
+    return sign, pattern[len(sign) :].strip("/").removeprefix("./") or "."
 
 
 def _check_names(manifests: Iterable[Manifest]) -> None:

@@ -121,9 +121,11 @@ def _pnpm_settings(
     lock_data: bytes,
 ) -> WorkspaceSettings:
     content = _read_yaml(data, PNPM_WORKSPACE, _PnpmWorkspace)
-    links: bool | None = None
-    if content.link_workspace_packages is not None:
-        links = content.link_workspace_packages is not False
+    links = _links_by_default(manager, lock_data)
+    said = content.link_workspace_packages
+    # A pnpm that is known to link by default is too old to read settings in that file.
+    if said is not None and not (links and manager.version):
+        links = said in {True, "deep"}
     elif found := re.search(
         rb"^\s*link-workspace-packages\s*=\s*(\w+)", tree.read(".npmrc") or b"", re.MULTILINE
     ):
@@ -133,7 +135,7 @@ def _pnpm_settings(
         manager=manager,
         packages=None if data is None else tuple(content.packages or ()),
         source=PNPM_WORKSPACE,
-        links=_links_by_default(manager, lock_data) if links is None else links,
+        links=links,
         catalogs={**catalogs, "": content.catalog or catalogs.get("default", {})},
         lock_file=lock_file,
         lock_data=lock_data,

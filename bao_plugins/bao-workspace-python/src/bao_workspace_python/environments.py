@@ -11,16 +11,19 @@ from bao_core.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SETTINGS_FILE = "pyvenv.cfg"
+BIN = "/bin"
+"""How the directory of an environment's programs ends."""
 
 _QUESTION = """\
-import _imp, site, sys
+import _imp, site, sys, sysconfig
 print(sys.implementation.name)
 print("%d.%d.%d-%s%d" % sys.version_info[:5])
 print(sys.implementation.cache_tag)
 print(next(iter(_imp.extension_suffixes()), ""))
+print(sysconfig.get_platform())
 print("\\0".join(site.getsitepackages()))
 """
 _WHICH = "import sys; print(sys.executable)"
@@ -32,7 +35,7 @@ class Interpreter(Struct, frozen=True):
     """An interpreter's answer.
 
     Attributes:
-        identity: Implementation, version and ABI.
+        identity: Implementation, version, ABI and platform.
         site_packages: Where it looks for what is installed.
     """
 
@@ -47,37 +50,32 @@ class Environment(Struct, frozen=True):
         prefix: The virtual environment; empty for an interpreter of its own.
         settings: The content of its `pyvenv.cfg`.
         program: The interpreter; empty where there is none.
+        libraries: The directories of its libraries, such as `python3.13t`: they tell the ABI.
     """
 
     prefix: str
     settings: dict[str, str]
     program: str
+    libraries: tuple[str, ...] = ()
 
     @property
     def described(self) -> str:
         """What a virtual environment says of itself: implementation, version and libraries."""
         settings = self.settings
         version = settings.get("version_info") or settings.get("version", "")
-        system = settings.get("include-system-site-packages", "false").lower()
-        words = [settings.get("implementation", ""), version, *self._libraries()]
-        return " ".join([*filter(None, words), *(["system-site-packages"] * (system == "true"))])
+        words = [settings.get("implementation", ""), version, *self.libraries]
+        return " ".join([*filter(None, words), *(["system-site-packages"] * self._sees_system)])
 
     def site_packages(self, interpreter: Interpreter) -> tuple[str, ...]:
         """The directories of what is installed in it."""
         if not self.prefix:
             return interpreter.site_packages
-        own = [os.path.join(self.prefix, "lib", n, "site-packages") for n in self._libraries()]
-        if self.settings.get("include-system-site-packages", "false").lower() == "true":
-            own.extend(interpreter.site_packages)
-        return tuple(own)
+        own = [f"{self.prefix}/lib/{name}/site-packages" for name in self.libraries]
+        return (*own, *(interpreter.site_packages if self._sees_system else ()))
 
-    def _libraries(self) -> list[str]:
-        """The directories of its libraries, such as `python3.13t`: they tell the ABI."""
-        try:
-            names = os.listdir(os.path.join(self.prefix, "lib")) if self.prefix else []
-        except OSError:
-            return []
-        return sorted(name for name in names if name.startswith(("python", "pypy", "graalpy")))
+    @property
+    def _sees_system(self) -> bool:
+        return self.settings.get("include-system-site-packages", "false").lower() == "true"
 
 
 class Environments:
@@ -95,12 +93,45 @@ class Environments:
         self._memory = memory
         self._known: dict[str, Environment | None] = {}
         self._interpreters: dict[str, Interpreter] = {}
+        self._targets: dict[str, str] = {}
+        self._cached: dict[str, str | None] = {}
         self._default: Environment | None = None
 
-    def of(self, directory: str) -> Environment:
-        """The environment of a package: its own `.venv`, the root's, the active one, or none."""
-        own = self._virtual(os.path.join(self._root, directory, ".venv")) if directory else None
-        return own or self._shared()
+    def of(self, bin_directories: Iterable[str]) -> Environment:
+        """The environment of a package: the first that its PATH names, the active one, or none.
+
+        Args:
+            bin_directories: What comes first on the package's PATH, from the root.
+        """
+        for directory in bin_directories:
+            if directory.endswith(BIN):
+                found = self._virtual(f"{self._root}/{directory[: -len(BIN)]}")
+                if found is not None:
+                    return found
+        if self._default is None:
+            self._default = self._outside()
+        return self._default
+
+    def chosen(self) -> Environment | None:
+        """The environment that uv is told to use instead of `.venv`; None where it is not."""
+        place = self._environ.get("UV_PROJECT_ENVIRONMENT", "")
+        if not place:
+            return None
+        return self._virtual(os.path.normpath(os.path.join(self._root, place)))
+
+    def of_program(self, program: str) -> Environment:
+        """The environment that an interpreter belongs to."""
+        prefix = os.path.dirname(os.path.dirname(program))
+        return self._virtual(prefix) or Environment("", {}, program)
+
+    def cached_by_poetry(self, directory: str) -> Environment | None:
+        """The environment that Poetry keeps in its cache for a project, given its directory."""
+        from bao_workspace_python.poetry_cache import cached_environment
+
+        if directory not in self._cached:
+            self._cached[directory] = cached_environment(directory, self._environ)
+        found = self._cached[directory]
+        return None if found is None else self._virtual(found)
 
     def interpreter(self, environment: Environment) -> Interpreter:
         """The answer of an environment's interpreter.
@@ -110,8 +141,7 @@ class Environments:
         """
         if not environment.program:
             return Interpreter("none")
-        # A thousand virtual environments may stand on one interpreter.
-        program = os.path.realpath(environment.program)
+        program = self._behind(environment.program)
         known = self._interpreters.get(program)
         if known is None:
             known = self._interpreters[program] = self._identified(program)
@@ -133,10 +163,10 @@ class Environments:
 
     def _remembered(self, program: str) -> Interpreter:
         witness = witness_of(program)
-        known = self._memory.recall(f"interpreter {program}", witness, Interpreter)
+        known = self._memory.recall(f"identity {program}", witness, Interpreter)
         if known is None:
             known = self._ask(program)
-            self._memory.remember(f"interpreter {program}", witness, known)
+            self._memory.remember(f"identity {program}", witness, known)
         return known
 
     def _ask(self, program: str) -> Interpreter:
@@ -161,22 +191,66 @@ class Environments:
                 hint="repair the environment, or make it anew",
             ) from None
 
-    def _shared(self) -> Environment:
-        if self._default is None:
-            self._default = (
-                self._virtual(os.path.join(self._root, ".venv"))
-                or self._virtual(self._environ.get("VIRTUAL_ENV", ""))
-                or Environment("", {}, _on_path("python3", self._environ.get("PATH", "")))
-            )
-        return self._default
+    def _behind(self, program: str) -> str:
+        """The file of an interpreter: a thousand environments may stand on one."""
+        try:
+            target = os.readlink(program)
+        except OSError:
+            target = ""
+        if not os.path.isabs(target):
+            return os.path.realpath(program)
+        known = self._targets.get(target)
+        if known is None:
+            known = self._targets[target] = os.path.realpath(target)
+        return known
+
+    def _outside(self) -> Environment:
+        """The environment of packages that have none in the workspace."""
+        if (chosen := self.chosen()) is not None:
+            return chosen
+        for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+            if not (prefix := self._environ.get(variable)):
+                continue
+            prefix = os.path.normpath(prefix)
+            if (found := self._virtual(prefix) or _conda(prefix)) is not None:
+                return found
+        program = _on_path("python3", self._environ.get("PATH", ""))
+        return self.of_program(program) if program else Environment("", {}, "")
 
     def _virtual(self, prefix: str) -> Environment | None:
-        if prefix not in self._known:
-            settings = _read_settings(os.path.join(prefix, SETTINGS_FILE)) if prefix else None
-            self._known[prefix] = (
-                None if settings is None else Environment(prefix, settings, _program_of(prefix))
-            )
-        return self._known[prefix]
+        try:
+            return self._known[prefix]
+        except KeyError:
+            pass
+        settings = f"{prefix}/{SETTINGS_FILE}"
+        # Most packages have none, and an exception takes longer than the question.
+        found = _read_settings(settings) if os.access(settings, os.F_OK) else None
+        environment = None
+        if found is not None:
+            environment = _environment(prefix, found)
+        self._known[prefix] = environment
+        return environment
+
+
+def _conda(prefix: str) -> Environment | None:
+    """An environment of conda, which tells what it is by what is installed in it."""
+    if not os.path.isdir(os.path.join(prefix, "conda-meta")):
+        return None
+    return _environment(prefix, {"implementation": "conda"})
+
+
+def _environment(prefix: str, settings: dict[str, str]) -> Environment:
+    try:
+        names = sorted(os.listdir(f"{prefix}/lib"))
+    except OSError:
+        names = []
+    program = f"{prefix}/bin/python"
+    return Environment(
+        prefix,
+        settings,
+        program if os.access(program, os.F_OK) else "",
+        tuple(name for name in names if name.startswith(("python", "pypy", "graalpy"))),
+    )
 
 
 def _read_settings(path: str) -> dict[str, str] | None:
@@ -187,11 +261,6 @@ def _read_settings(path: str) -> dict[str, str] | None:
         return None
     pairs = (line.partition("=") for line in lines)
     return {key.strip().lower(): value.strip() for key, sign, value in pairs if sign}
-
-
-def _program_of(prefix: str) -> str:
-    program = os.path.join(prefix, "bin", "python")
-    return program if os.path.isfile(program) else ""
 
 
 def _on_path(name: str, path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from bao_core.answers import witness_of
 from bao_core.digests import hash_text
 from bao_workspace_python.names import normalise
 
@@ -11,7 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bao_workspace_python.uv_lock import UvLock
+    from bao_core.answers import Answers
+    from bao_workspace_python.locks.table import LockTable
 
 SUFFIX = ".dist-info"
 FEW = 8
@@ -34,13 +36,29 @@ def installed_versions(site_packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def installed_digest(sites: tuple[str, ...], memory: Answers) -> str:
+    """A digest over everything installed in some directories.
+
+    Whoever installs something makes a directory in one of them, so nothing is listed as long as
+    they were not written to.
+    """
+    there = [site for site in sites if os.access(site, os.F_OK)]
+    witness = witness_of(*there) if there else None
+    question = "installed " + " ".join(there)
+    known = memory.recall(question, witness, str)
+    if known is None:
+        known = digest_of(installed_versions(there))
+        memory.remember(question, witness, known)
+    return known
+
+
 def digest_of(installed: dict[str, str]) -> str:
     """A digest over everything installed."""
     return hash_text(*(f"{name}@{version}" for name, version in sorted(installed.items())))
 
 
 def differences(
-    lock: UvLock, installed: dict[str, str], directories: Iterable[str], *, missing: bool
+    lock: LockTable, installed: dict[str, str], directories: Iterable[str], *, missing: bool
 ) -> dict[str, dict[str, str]]:
     """Where an environment differs from the lock file, for each package.
 
@@ -70,8 +88,8 @@ def differences(
     for directory in directories:
         mask = (lock.closure(directory) | root) & (other | absent)
         if mask not in known:
-            parts = {f"installed:{n}": installed[n] for n in lock.versions(mask & other)}
-            if names := sorted(lock.versions(mask & absent)):
+            parts = {f"installed:{n}": installed[n] for n in lock.held_versions(mask & other)}
+            if names := sorted(lock.held_versions(mask & absent)):
                 parts["missing"] = _in_short(names)
             known[mask] = parts
         if known[mask]:

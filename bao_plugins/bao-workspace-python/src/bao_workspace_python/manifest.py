@@ -2,98 +2,33 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import tomllib
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bao_core.errors import WorkspaceError
-from bao_workspace_python.names import normalise
+from bao_workspace_python.names import is_name, normalise
+from bao_workspace_python.paths import is_outside, resolved
+from bao_workspace_python.tables import Hatch, PyProject, Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
-_EXTRAS = re.compile(r"\s*\[([^\]]*)\]")
+    from bao_core.model import FileTree
 
+MANIFEST = "pyproject.toml"
+HATCH_FILE = "hatch.toml"
 
-class Source(Struct, frozen=True):
-    """One entry of `[tool.uv.sources]`: where a requirement is taken from."""
+_REQUIREMENT_LINE = re.compile(r"(?![A-Za-z0-9+]+://)[A-Za-z0-9]|(?:-e|--editable)[\s=]")
+"""Other lines of a requirements file are options of pip, or addresses without a name."""
 
-    workspace: bool = False
-    path: str | None = None
-
-
-class UvWorkspace(Struct, frozen=True):
-    """`[tool.uv.workspace]`."""
-
-    members: list[str] = []
-    exclude: list[str] = []
-
-
-class Uv(Struct, frozen=True, rename="kebab"):
-    """`[tool.uv]`."""
-
-    workspace: UvWorkspace | None = None
-    sources: dict[str, Source | list[Source]] = {}
-    dev_dependencies: list[str] = []
-    managed: bool = True
-
-
-class Tool(Struct, frozen=True):
-    """`[tool]`."""
-
-    uv: Uv = Uv()
-    bao: dict[str, Any] | None = None
-
-
-class Project(Struct, frozen=True, rename="kebab"):
-    """`[project]`."""
-
-    name: str
-    version: str = ""
-    dependencies: list[str] = []
-    optional_dependencies: dict[str, list[str]] = {}
-
-
-class IncludedGroup(Struct, frozen=True, rename="kebab"):
-    """A dependency group's way to take in another."""
-
-    include_group: str
-
-
-class BuildSystem(Struct, frozen=True):
-    """`[build-system]`."""
-
-    requires: list[str] = []
-
-
-class PyProject(Struct, frozen=True, rename="kebab"):
-    """What bao knows of a `pyproject.toml`."""
-
-    project: Project | None = None
-    build_system: BuildSystem = BuildSystem()
-    dependency_groups: dict[str, list[str | IncludedGroup]] = {}
-    tool: Tool = field(default_factory=Tool)
-
-
-class Requirement(Struct, frozen=True):
-    """A requirement as a manifest says it.
-
-    Attributes:
-        kind: `runtime`, `extra`, `group` or `build`.
-        text: As written.
-        name: Normalised.
-        extras: Normalised.
-    """
-
-    kind: str
-    text: str
-    name: str
-    extras: tuple[str, ...]
+_Table = TypeVar("_Table", bound=Struct)
 
 
 class Manifest(Struct, frozen=True):
@@ -103,67 +38,71 @@ class Manifest(Struct, frozen=True):
         path: From the root.
         directory: Of the package, from the root; empty for the root.
         text: The whole file, to find lines in when an error is made.
+        content: The tables that bao reads, decoded.
+        document: The whole file, for whoever reads other tables.
+        fallback: What the package is called if the file itself does not say; empty where that
+            makes it no package.
+        listed: Kinds and texts of requirements that stand in files which it names.
     """
 
     path: str
     directory: str
     text: str
     content: PyProject
+    document: dict[str, Any] = {}
+    fallback: str = ""
+    listed: tuple[tuple[str, str], ...] = ()
 
     @property
-    def project(self) -> Project:
-        """Its `[project]` table; only for a manifest that is known to have one."""
-        if self.content.project is None:
-            raise self.error("has no [project] table, and so no name")
-        return self.content.project
+    def name(self) -> str:
+        """The name of the package; empty where the file makes no package."""
+        content = self.content
+        if content.project is not None and content.project.name:
+            return content.project.name
+        if content.tool.poetry is not None and content.tool.poetry.name:
+            return content.tool.poetry.name
+        return self.fallback
+
+    @property
+    def version(self) -> str:
+        """The version of the package; empty where the file does not say."""
+        content = self.content
+        if content.project is not None and content.project.version:
+            return content.project.version
+        return "" if content.tool.poetry is None else content.tool.poetry.version
 
     @property
     def key(self) -> str:
         """The normalised name of the package."""
-        return normalise(self.project.name)
+        return normalise(self.name)
 
     @property
     def sources(self) -> dict[str, tuple[Source, ...]]:
         """Where its requirements are taken from, by normalised name."""
-        return {
-            normalise(name): tuple(entry) if isinstance(entry, list) else (entry,)
-            for name, entry in self.content.tool.uv.sources.items()
-        }
+        uv = self.content.tool.uv.sources
+        found = {n: tuple(e) if isinstance(e, list) else (e,) for n, e in uv.items()}
+        if (hatch := self.content.tool.hatch) is not None:
+            for table in (hatch.sources, *(env.sources for env in hatch.envs.values())):
+                for name, source in table.items():
+                    found[name] = (*found.get(name, ()), source)
+        return {normalise(name): sources for name, sources in found.items()}
 
-    def requirements(self) -> Iterator[Requirement]:
-        """Every requirement it declares, those of all extras and groups among them."""
-        content = self.content
-        if content.project is not None:
-            yield from self._parsed("runtime", content.project.dependencies)
-            for texts in content.project.optional_dependencies.values():
-                yield from self._parsed("extra", texts)
-        yield from self._parsed("group", content.tool.uv.dev_dependencies)
-        known = {normalise(group) for group in content.dependency_groups}
-        for group, entries in content.dependency_groups.items():
-            for entry in entries:
-                # An included group is one of this file, and so read all the same.
-                if isinstance(entry, IncludedGroup) and normalise(entry.include_group) not in known:
-                    raise self.error(
-                        f"dependency group '{group}' includes '{entry.include_group}', "
-                        f"which is none of its groups ({', '.join(content.dependency_groups)})",
-                        entry.include_group,
-                    )
-            yield from self._parsed("group", [e for e in entries if isinstance(e, str)])
-        yield from self._parsed("build", content.build_system.requires)
+    def checked(self) -> Manifest:
+        """Itself, if it makes a package.
 
-    def _parsed(self, kind: str, texts: list[str]) -> Iterator[Requirement]:
-        for text in texts:
-            match = _NAME.match(text)
-            if match is None:
-                raise self.error(f"requirement '{text}' does not start with a name", text)
-            extras = _EXTRAS.match(text, match.end())
-            names = extras.group(1).split(",") if extras else ()
-            yield Requirement(
-                kind,
-                text,
-                normalise(match.group(1)),
-                tuple(sorted(normalise(name.strip()) for name in names if name.strip())),
+        Raises:
+            WorkspaceError: It has no name, or one that no package can have.
+        """
+        if not self.name:
+            raise self.error("has no [project] table, and so no name")
+        if not is_name(self.name):
+            raise self.error(
+                f"'{self.name}' is no name of a package",
+                # An escape in the name hides where it is written.
+                line=self.line_of(self.name) or _line_of_key(self.text, "name"),
+                hint="a name is made of letters, digits and .-_ between them",
             )
+        return self
 
     def error(
         self, message: str, near: str = "", *, line: int | None = None, hint: str | None = None
@@ -189,30 +128,106 @@ class Manifest(Struct, frozen=True):
         return None if at is None else self.text.count("\n", 0, at) + 1
 
 
+def read_directory(tree: FileTree, directory: str) -> Manifest | None:
+    """Read the manifest in a directory, and the files that say more of what it says.
+
+    Returns:
+        None where there is no manifest.
+
+    Raises:
+        WorkspaceError: It is broken.
+    """
+    path = posixpath.join(directory, MANIFEST)
+    data = tree.read(path)
+    if data is None:
+        return None
+    manifest = read_manifest(path, data)
+    # Hatch reads this file instead of `[tool.hatch]`; only its users have one.
+    if b"hatch" in data:
+        path = posixpath.join(directory, HATCH_FILE)
+        if (settings := tree.read(path)) is not None:
+            manifest = _with_hatch_file(manifest, path, settings)
+    if b"setuptools" in data:
+        manifest = replace(manifest, listed=tuple(_listed(tree, manifest)))
+    return manifest
+
+
 def read_manifest(path: str, data: bytes) -> Manifest:
     """Decode a `pyproject.toml`.
 
     Raises:
         WorkspaceError: It is no UTF-8, no TOML, or something in it has the wrong type.
     """
+    text, document = _parsed(path, data)
+    content = _decoded(path, text, document, PyProject)
+    directory = path.rpartition("/")[0]
+    manifest = Manifest(path, directory, text, content, document)
+    poetry = content.tool.poetry
+    if poetry is not None and not poetry.package_mode:
+        # Such a project has dependencies and tasks; only the root may go without a name.
+        return replace(manifest, fallback=directory.rpartition("/")[2])
+    if not manifest.name:
+        for table, place in ((content.project, "project"), (poetry, "tool.poetry")):
+            if table is not None:
+                line = _line_of_key(text, place)
+                raise manifest.error(f"[{place}] has no `name`", line=line)
+    return manifest
+
+
+def _with_hatch_file(manifest: Manifest, path: str, data: bytes) -> Manifest:
+    text, document = _parsed(path, data)
+    hatch = _decoded(path, text, document, Hatch)
+    tool = {**manifest.document.get("tool", {}), "hatch": document}
+    return replace(
+        manifest,
+        content=replace(manifest.content, tool=replace(manifest.content.tool, hatch=hatch)),
+        document={**manifest.document, "tool": tool},
+    )
+
+
+def _listed(tree: FileTree, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Kinds and texts of what stands in the requirements files that setuptools is told to read."""
+    dynamic = manifest.content.tool.setuptools.dynamic
+    extras = dynamic.optional_dependencies.values()
+    for kind, attribute in (("runtime", dynamic.dependencies), *(("extra", e) for e in extras)):
+        for name in [attribute.file] if isinstance(attribute.file, str) else attribute.file:
+            path = resolved(manifest.directory, name)
+            data = None if path is None or is_outside(path) else tree.read(path)
+            for line in (data or b"").decode("utf-8", "replace").splitlines():
+                text = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+                if _REQUIREMENT_LINE.match(text):
+                    yield kind, text
+
+
+def _parsed(path: str, data: bytes) -> tuple[str, dict[str, Any]]:
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise WorkspaceError("is not UTF-8", where=path, line=line) from None
     try:
-        content = msgspec.convert(tomllib.loads(text), PyProject)
+        return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line, reason = toml_mistake(text, error)
         raise WorkspaceError(f"is not TOML: {reason}", where=path, line=line) from None
+    except (RecursionError, ValueError) as error:
+        # Nested too deeply, or a number of too many digits.
+        raise WorkspaceError(f"is not TOML: {error}", where=path) from None
+
+
+def _decoded(path: str, text: str, document: dict[str, Any], kind: type[_Table]) -> _Table:
+    try:
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$.")
+        reason = reason.replace(" | null", "")  # TOML has none
+        # msgspec writes `[...]` for a key of a table.
+        place = place.rstrip("`").replace("[...]", ".*")
         raise WorkspaceError(
-            f"{reason[:1].lower()}{reason[1:]} in {place.rstrip('`') or 'the file'}",
+            f"{reason[:1].lower()}{reason[1:]} in {place or 'the file'}",
             where=path,
-            line=_line_of_key(text, place.rstrip("`")),
+            line=_line_of_key(text, place.replace(".*", "")),
         ) from None
-    return Manifest(path, path.rpartition("/")[0], text, content)
 
 
 def toml_mistake(text: str, error: tomllib.TOMLDecodeError) -> tuple[int, str]:

@@ -1,97 +1,116 @@
-"""Finding the members of a uv workspace."""
+"""The members that a workspace declares: in the words of uv, PDM and Hatch, and in bao's own."""
 
 from __future__ import annotations
 
-import posixpath
 import re
 from fnmatch import fnmatchcase
 
-from bao_core.errors import WorkspaceError
-from bao_core.globs import check_glob, compile_globs
-from bao_workspace_python.manifest import Manifest, read_manifest
+from msgspec import Struct
+
+from bao_core.globs import check_glob, compile_globs, escape_glob
+from bao_workspace_python.manifest import MANIFEST
+from bao_workspace_python.paths import is_outside, resolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bao_core.model import FileTree
+    from bao_workspace_python.manifest import Manifest
 
-MANIFEST = "pyproject.toml"
 LEFT_OUT = frozenset({".git", ".venv", "__pycache__", "node_modules"})
 """Directories that no `**` enters; no member lies in one."""
 
 _MAGIC = re.compile(r"[*?\[]")
 
 
-def find_manifests(tree: FileTree, root: Manifest) -> dict[str, Manifest]:
-    """Read the manifests of all members, and of what their path sources point to.
+class Members(Struct, frozen=True):
+    """What one table says of members.
 
-    A path source inside of the workspace is something that a member is built from, whether uv
-    counts it as a member or not.
+    Attributes:
+        table: Where it stands, such as `tool.uv.workspace`.
+        patterns: Globs of directories, as written.
+        exclude: The same, of what is no member after all.
+        strict: Whether a directory that is named literally must have a manifest.
+    """
+
+    table: str
+    patterns: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    strict: bool = True
+
+
+def declared_members(manifest: Manifest) -> list[Members]:
+    """The tables of a manifest that make it the root of a workspace."""
+    tool = manifest.content.tool
+    found = []
+    if (uv := tool.uv.workspace) is not None:
+        found.append(Members("tool.uv.workspace", tuple(uv.members), tuple(uv.exclude)))
+    if tool.pdm is not None and (pdm := tool.pdm.workspace) is not None:
+        # PDM passes over what is not there.
+        found.append(Members("tool.pdm.workspace", tuple(pdm.members), strict=False))
+    if tool.hatch is not None:
+        for name, environment in tool.hatch.envs.items():
+            members = environment.workspace.members
+            if members:
+                found.append(
+                    Members(
+                        f"tool.hatch.envs.{name}.workspace",
+                        tuple(_hatch_path(m if isinstance(m, str) else m.path) for m in members),
+                        tuple(environment.workspace.exclude),
+                    )
+                )
+    return found
+
+
+def member_directories(tree: FileTree, owner: Manifest, members: Members) -> dict[str, str]:
+    """Directories that a table names and does not exclude, without that of the owner.
 
     Args:
         tree: The files of the workspace.
-        root: The manifest at the top.
+        owner: The manifest in which the table stands.
+        members: The table.
 
     Returns:
-        Manifests by directory, in the order of the directories; the root's among them.
+        The pattern by directory, sorted; a pattern without wildcards goes before others.
 
     Raises:
-        WorkspaceError: A manifest is broken or missing, or two packages have one name.
+        WorkspaceError: A pattern cannot be understood.
     """
-    found = {"": root}
-    for directory in _member_directories(tree, root):
-        if (manifest := _read(tree, directory)) is not None:
-            if manifest.content.tool.uv.managed and manifest.project:
-                found[directory] = manifest
-        elif _is_literal(root, directory):
-            raise root.error(
-                f"workspace member '{directory}' has no {MANIFEST}",
-                directory,
-                hint="add one, or take the member out of [tool.uv.workspace]",
-            )
-    waiting = list(found.values())
-    while waiting:
-        for directory in _path_sources(waiting.pop()):
-            if directory in found:
-                continue
-            manifest = _read(tree, directory)
-            if manifest is not None and manifest.content.project is not None:
-                found[directory] = manifest
-                waiting.append(manifest)
-    _check_names(found.values())
-    return dict(sorted(found.items()))
-
-
-def _read(tree: FileTree, directory: str) -> Manifest | None:
-    path = f"{directory}/{MANIFEST}" if directory else MANIFEST
-    data = tree.read(path)
-    return None if data is None else read_manifest(path, data)
-
-
-def _member_directories(tree: FileTree, root: Manifest) -> list[str]:
-    """Directories that `members` names and `exclude` does not, without the root."""
-    workspace = root.content.tool.uv.workspace
-    if workspace is None:
-        return []
-    directories: set[str] = set()
-    for pattern in workspace.members:
-        if complaint := check_glob(pattern):
-            raise root.error(f"workspace member '{pattern}' {complaint}", pattern)
-        if _MAGIC.search(pattern):
-            directories.update(_matching(tree, pattern))
+    base = owner.directory
+    found: dict[str, str] = {}
+    for written in members.patterns:
+        if complaint := check_glob(written):
+            raise owner.error(f"workspace member '{written}' {complaint}", written)
+        literal = is_literal(written)
+        pattern = resolved(base if literal else escape_glob(base), written)
+        if pattern is None or is_outside(pattern):
+            continue
+        if literal:
+            found[pattern] = written
         else:
-            directories.add(_normal(pattern))
-    return sorted(
-        directory
-        for directory in directories
-        if directory and not any(_excludes(pattern, directory) for pattern in workspace.exclude)
-    )
+            for directory in _matching(tree, pattern):
+                found.setdefault(directory, written)
+    excluded = [pattern for p in members.exclude if (pattern := resolved(base, p)) is not None]
+    return {
+        directory: found[directory]
+        for directory in sorted(found)
+        if directory != base and not any(_excludes(pattern, directory) for pattern in excluded)
+    }
+
+
+def is_literal(pattern: str) -> bool:
+    """Whether a pattern names one directory."""
+    return _MAGIC.search(pattern) is None
+
+
+def _hatch_path(path: str) -> str:
+    """A member as Hatch writes it, relative to the manifest."""
+    return re.sub(r"^\{root(?::real)?\}/", "", path)
 
 
 def _matching(tree: FileTree, pattern: str) -> Iterator[str]:
-    """Directories on which a pattern with wildcards fits."""
-    pattern = _normal(pattern)
+    """Directories on which a normalised pattern with wildcards fits."""
     above = compile_globs([pattern])
     # `packages/**` takes in `packages` itself, as the manifest's own path shows.
     fits = compile_globs([f"{pattern}/{MANIFEST}"])
@@ -106,50 +125,5 @@ def _matching(tree: FileTree, pattern: str) -> Iterator[str]:
 
 
 def _excludes(pattern: str, directory: str) -> bool:
-    """Whether a pattern of `exclude` fits on a directory: its stars match `/` as well."""
-    pattern = _normal(pattern)
+    """Whether a pattern fits on a directory: its stars match `/` as well."""
     return fnmatchcase(directory, pattern) or fnmatchcase(directory, pattern.replace("**/", ""))
-
-
-def _is_literal(root: Manifest, directory: str) -> bool:
-    workspace = root.content.tool.uv.workspace
-    return workspace is not None and any(
-        _normal(pattern) == directory for pattern in workspace.members
-    )
-
-
-def _path_sources(manifest: Manifest) -> Iterator[str]:
-    for entries in manifest.sources.values():
-        for source in entries:
-            directory = source_directory(manifest, source.path)
-            if directory:
-                yield directory
-
-
-def source_directory(manifest: Manifest, path: str | None) -> str | None:
-    """The directory that a path source of a manifest names; None where it is outside."""
-    if path is None or path.startswith("/"):
-        return None
-    directory = _normal(posixpath.join(manifest.directory, path))
-    return None if directory.startswith("..") else directory
-
-
-def _normal(path: str) -> str:
-    normal = posixpath.normpath(path)
-    return "" if normal == "." else normal
-
-
-def _check_names(manifests: Iterable[Manifest]) -> None:
-    known: dict[str, Manifest] = {}
-    for manifest in manifests:
-        if manifest.content.project is None:
-            continue
-        other = known.setdefault(manifest.key, manifest)
-        if other is not manifest:
-            raise WorkspaceError(
-                f"two packages are called '{manifest.project.name}': "
-                f"{other.path} and {manifest.path}",
-                where=manifest.path,
-                line=manifest.line_of(manifest.project.name),
-                hint="rename one of them",
-            )

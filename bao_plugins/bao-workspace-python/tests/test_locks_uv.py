@@ -7,7 +7,8 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bao_workspace_python.uv_lock import _parsed, read_lock
+from bao_workspace_python.locks import lock_memory
+from bao_workspace_python.locks.documents import decode_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -269,7 +270,10 @@ def test_without_a_lock_file_the_requirements_stand_as_written(load: Load) -> No
         (HEAD + external("x", "1") + ">>>>>>> other\n", "uv.lock:13: is not TOML"),
         ("version = 2\n", "uv.lock: has format version 2, not 1"),
         ("", "uv.lock: has format version None, not 1"),
-        (HEAD + "\n[[package]]\nversion = '1'\n", "uv.lock: "),
+        (
+            HEAD + "\n[[package]]\nversion = '1'\n",
+            "uv.lock:5: object missing required field `name`",
+        ),
     ],
 )
 def test_a_broken_lock_file_is_reported_and_the_packages_are_there(
@@ -294,19 +298,7 @@ def test_windows_lines_make_no_difference(load: Load) -> None:
     assert unix.part == windows.part
 
 
-# --- speed and the short way of parsing ---------------------------------------------------------
-
-
-def without_artefacts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: without_artefacts(v) for k, v in value.items() if k not in {"sdist", "wheels"}}
-    return [without_artefacts(v) for v in value] if isinstance(value, list) else value
-
-
-def test_leaving_out_artefacts_changes_nothing_else() -> None:
-    lock = HEAD + member("a", "x", more=extras(e=["y"])) + external("x", "1") + external("y", "2")
-    assert without_artefacts(_parsed(lock)) == without_artefacts(tomllib.loads(lock))
-    assert "sha256" not in repr(_parsed(lock))
+# --- in other layouts, and speed ----------------------------------------------------------------
 
 
 def test_a_lock_file_in_another_layout_is_understood_all_the_same(load: Load) -> None:
@@ -322,8 +314,7 @@ def test_a_lock_file_in_another_layout_is_understood_all_the_same(load: Load) ->
     assert found.digest("a") != other.digest("a")
 
 
-def test_forty_thousand_lines_and_a_thousand_members_take_less_than_two_seconds() -> None:
-    members, externals = 1000, 1500
+def large_lock(members: int, externals: int) -> str:
     parts = [HEAD]
     for number in range(members):
         names = [f"x{(number * 7 + step * 13) % externals}" for step in range(6)]
@@ -331,17 +322,56 @@ def test_forty_thousand_lines_and_a_thousand_members_take_less_than_two_seconds(
     for number in range(externals):
         names = [f"x{(number * 31 + step * 17) % externals}" for step in range(number % 4)]
         parts.append(external(f"x{number}", "1", *names, more="# \n" * 8))
-    text = "".join(parts)
+    return "".join(parts)
+
+
+def test_forty_thousand_lines_and_a_thousand_members_take_less_than_two_seconds(
+    locked: Any, tmp_path: Path
+) -> None:
+    text = large_lock(1000, 1500)
     assert text.count("\n") > 40_000
-    started = time.process_time()
-    lock = read_lock(text.encode(), [f"packages/m{number}" for number in range(members)])
-    for number in range(members):
-        mask = lock.closure(f"packages/m{number}")
-        assert lock.labels(mask)
-        assert lock.digest(mask)
-    assert time.process_time() - started < 2
+    directories = [f"packages/m{number}" for number in range(1000)]
+    answers = []
+    for seconds in (2.0, 0.1):  # the second time it is remembered
+        started = time.process_time()
+        lock = locked({"uv.lock": text}, *directories, memory=lock_memory(str(tmp_path))).lock
+        answers.append([lock.closure(directory, ()) for directory in directories])
+        lock.save()
+        assert time.process_time() - started < seconds
+    assert answers[0] == answers[1]
 
 
-def test_a_real_lock_file_is_parsed_the_same_both_ways(realworld: Path) -> None:
-    text = (realworld / "pydantic-ai/tree/uv.lock").read_text(encoding="utf-8")
-    assert without_artefacts(_parsed(text)) == without_artefacts(tomllib.loads(text))
+def test_a_lock_file_is_parsed_once_for_one_content(
+    locked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = large_lock(10, 400)
+
+    def closure(content: str, directory: str, *requirements: Any) -> Any:
+        memory = lock_memory(str(tmp_path))
+        lock = locked({"uv.lock": content}, "packages/m1", "packages/m2", memory=memory).lock
+        answer = lock.closure(directory, requirements)
+        lock.save()
+        return answer
+
+    first = closure(text, "packages/m1")
+
+    def refuse(*_: Any) -> None:
+        pytest.fail("the lock file was parsed again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("bao_workspace_python.locks.remembered.make_table", refuse)
+        assert closure(text, "packages/m1") == first
+        assert closure(text, "packages/m2") != first
+        new = closure(text, "packages/new", ("x7", (), "x7>=1"), ("what", (), "what>=2"))
+    assert "x7@1" in new.labels
+    assert "what>=2" in new.labels
+    # With other members it is another question: what is none is entered.
+    lock = locked({"uv.lock": text}, "packages/m1", memory=lock_memory(str(tmp_path))).lock
+    assert "m2@1" in lock.closure("packages/m1", ()).labels
+    changed = text.replace('"x7"\nversion = "1"', '"x7"\nversion = "2"')
+    assert "x7@2" in closure(changed, "packages/m1").labels
+
+
+def test_a_real_lock_file_is_read_the_same_by_both_readers(realworld: Path) -> None:
+    data = (realworld / "pydantic-ai/tree/uv.lock").read_bytes()
+    assert decode_toml("uv.lock", data) == tomllib.loads(data.decode())

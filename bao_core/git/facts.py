@@ -1,0 +1,235 @@
+"""What git knows: which files changed, which are ignored, and all that the modules below tell.
+
+`process` runs git, `listing` lists a worktree, `history` knows commits, `tree` reads one.
+"""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISLNK
+
+from msgspec import Struct
+
+from bao_core.errors import GitError
+from bao_core.git.history import (
+    common_ancestor,
+    current_branch,
+    deepen,
+    head_branches,
+    is_shallow,
+    merge_base,
+    resolve_commit,
+)
+from bao_core.git.listing import GitListing
+from bao_core.git.process import find_toplevel, run_git
+from bao_core.git.tree import RevisionTree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from typing import Literal
+
+__all__ = [
+    "ChangedFile",
+    "GitListing",
+    "RevisionTree",
+    "changed_files",
+    "current_branch",
+    "deepen",
+    "find_toplevel",
+    "head_branches",
+    "ignored",
+    "is_shallow",
+    "merge_base",
+    "resolve_commit",
+]
+
+_RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--relative")
+
+
+class ChangedFile(Struct, frozen=True, order=True, gc=False):
+    """A path that differs between two states.
+
+    Attributes:
+        path: From the workspace root; the directory of a submodule whose commit changed.
+        status: Added, modified (content, type or executable bit), or deleted.
+    """
+
+    path: str
+    status: Literal["A", "M", "D"]
+
+
+def changed_files(
+    root: str,
+    base: str,
+    head: str | None,
+    *,
+    merge_base: bool,
+    worktree: bool,
+    environ: Mapping[str, str],
+) -> list[ChangedFile]:
+    """What differs below the workspace root; a rename is a deletion and an addition.
+
+    Args:
+        root: The workspace root, absolute; files outside of it are left out.
+        base: The revision to compare with.
+        head: The revision to look at; None for `HEAD`.
+        merge_base: Compare with the last common ancestor of the two instead of `base` itself.
+        worktree: Count what is not committed, too, and untracked files. With `head` None, the
+            worktree is compared with the base directly, so that an edit which takes a commit
+            back makes the file unchanged.
+        environ: The user's environment.
+
+    Returns:
+        Sorted by path.
+
+    Raises:
+        GitError: A revision is not known, or the two have no common ancestor here.
+    """
+    base_commit = _known(root, base, environ)
+    head_commit = _known(root, head or "HEAD", environ)
+    if merge_base:
+        common = common_ancestor(root, base_commit, head_commit, environ)
+        if common is None:
+            shallow = is_shallow(root, environ)
+            raise GitError(
+                f"'{base}' and '{head or 'HEAD'}' have no common ancestor here",
+                where=root,
+                hint="run: git fetch --unshallow" if shallow else "name another base",
+            )
+        base_commit = common
+    found: dict[str, Literal["A", "M", "D"]] = {}
+    if worktree:
+        compared = base_commit if head is None else _known(root, "HEAD", environ)
+        found = _worktree_changes(root, compared, environ)
+    if head is not None or not worktree:
+        found |= _committed_changes(root, base_commit, head_commit, environ)
+    return [ChangedFile(path, found[path]) for path in sorted(found)]
+
+
+def _known(root: str, rev: str, environ: Mapping[str, str]) -> str:
+    commit = resolve_commit(root, rev, environ)
+    if commit is None:
+        raise GitError(f"git knows no revision '{rev}'", where=root,
+                       hint="fetch it, or name another")  # fmt: skip
+    return commit
+
+
+def _committed_changes(
+    root: str, base: str, head: str, environ: Mapping[str, str]
+) -> dict[str, Literal["A", "M", "D"]]:
+    finished = run_git(root, ("diff-tree", "-r", *_RAW, base, head), environ)
+    if finished.code != 0:
+        raise finished.error()
+    return _statuses(finished.fields())
+
+
+def _worktree_changes(
+    root: str, base: str, environ: Mapping[str, str]
+) -> dict[str, Literal["A", "M", "D"]]:
+    """What of the worktree differs from a commit, untracked files included."""
+    pending = GitListing.start(root, environ)
+    # `git diff` and not `git diff-index`: it reads files whose times changed, and goes into
+    # submodules.
+    finished = run_git(root, ("diff", *_RAW, "--ignore-submodules=none", base, "--"), environ)
+    if finished.code != 0:
+        raise finished.error()
+    found = _statuses(finished.fields())
+    listed = pending.result() if pending is not None else None
+    if listed is None:
+        return found
+    if listed.hidden:
+        _look_behind_marks(root, base, listed.hidden, found, environ)
+    untracked = [path for path, flag in zip(listed.paths, listed.tracked, strict=True) if not flag]
+    for path in (*untracked, *listed.foreign):
+        # What only left the index is on disk still, or again.
+        found[path] = "M" if path in found else "A"
+    return found
+
+
+def _look_behind_marks(
+    root: str,
+    base: str,
+    paths: Iterable[str],
+    found: dict[str, Literal["A", "M", "D"]],
+    environ: Mapping[str, str],
+) -> None:
+    """Correct `found` for files that git does not look at: assume-unchanged, skip-worktree."""
+    listed = run_git(root, ("ls-tree", "-r", "-z", base), environ)
+    if listed.code != 0:
+        raise listed.error()
+    known: dict[str, str] = {}
+    for line in listed.fields():
+        facts, _, path = line.partition("\t")
+        mode, _, content = facts.split(" ")
+        known[path] = f"{mode} {content}"
+    for path in paths:
+        now, before = _as_git_would_store(root, path, environ), known.get(path)
+        if now == before:
+            found.pop(path, None)
+        else:
+            found[path] = "D" if now is None else "A" if before is None else "M"
+
+
+def _as_git_would_store(root: str, path: str, environ: Mapping[str, str]) -> str | None:
+    """Mode and blob id of what is on disk, line endings and filters applied."""
+    absolute = os.path.join(root, path)
+    try:
+        mode = os.lstat(absolute).st_mode
+        if S_ISLNK(mode):
+            text = os.fsencode(os.readlink(absolute))
+            hashed = run_git(root, ("hash-object", "--stdin"), environ, given=text)
+            return f"120000 {hashed.text().strip()}"
+    except OSError:
+        return None
+    hashed = run_git(root, ("hash-object", "--", path), environ)
+    if hashed.code != 0:
+        raise hashed.error()
+    return f"{'100755' if mode & 0o100 else '100644'} {hashed.text().strip()}"
+
+
+def _statuses(fields: list[str]) -> dict[str, Literal["A", "M", "D"]]:
+    """Read raw lines: `:100644 100644 <id> <id> M`, then the path."""
+    found: dict[str, Literal["A", "M", "D"]] = {}
+    for facts, path in zip(fields[::2], fields[1::2], strict=True):
+        letter = facts[-1]
+        found[path] = "A" if letter == "A" else "D" if letter == "D" else "M"
+    return found
+
+
+def ignored(root: str, paths: Collection[str], environ: Mapping[str, str]) -> set[str]:
+    """Which of these paths git ignores. What it tracks it never ignores.
+
+    Args:
+        root: The workspace root, absolute.
+        paths: From the workspace root; they need not exist.
+        environ: The user's environment.
+    """
+    by_repository: dict[str, list[str]] = {}
+    known: dict[str, str | None] = {}
+    for path in paths:
+        # git answers only for paths of its own that no link leads to.
+        folder = os.path.dirname(f"{root}/{path}")
+        if folder not in known:
+            known[folder] = find_toplevel(os.path.realpath(folder))
+        toplevel = known[folder]
+        if toplevel is not None:
+            by_repository.setdefault(toplevel, []).append(path)
+    found: set[str] = set()
+    for toplevel, here in by_repository.items():
+        physical = {}
+        for path in here:
+            folder, name = os.path.split(f"{root}/{path}")
+            physical[os.path.join(os.path.realpath(folder), name)] = path
+        # "./" keeps a leading colon from being read as magic.
+        given = "".join(f"./{os.path.relpath(path, toplevel)}\0" for path in physical)
+        finished = run_git(
+            toplevel,
+            ("check-ignore", "--stdin", "-z"),
+            environ,
+            given=given.encode("utf-8", "surrogateescape"),
+        )
+        if finished.code > 1:
+            raise finished.error()
+        found.update(physical[os.path.join(toplevel, path[2:])] for path in finished.fields())
+    return found

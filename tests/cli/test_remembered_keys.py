@@ -1,0 +1,121 @@
+"""Keys that are remembered are the keys that would be made, whatever changes in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Repo
+
+CONFIG = """
+global_env = ["ALL"]
+[workspace]
+packages = ["p/*"]
+[tasks.build]
+command = "true"
+depends_on = ["^build"]
+inputs = ["$default", "made/*.txt"]
+env = ["MODE_*"]
+tools = ["sometool"]
+[tasks.test]
+command = "true"
+depends_on = ["build"]
+[tasks.other]
+command = "true"
+depends_on = [{ task = "build", follow = "outputs" }]
+"""
+FILES = {
+    "bao.toml": CONFIG,
+    ".gitignore": "made\n.env.local\n",
+    "root.cfg": "1",
+    "p/a/bao.toml": 'name = "a"\n',
+    "p/a/src.py": "1",
+    "p/b/bao.toml": 'name = "b"\ndependencies = ["a"]\n',
+    "p/b/src.py": "1",
+    "bin/sometool": "#!/bin/sh\n",
+}
+
+CHANGES: dict[str, Callable[[Repo], object]] = {
+    "nothing": lambda _: None,
+    "a tracked file": lambda repo: repo.write({"p/a/src.py": "2"}),
+    "a file is gone": lambda repo: repo.write({"p/a/src.py": None}),
+    "an untracked file": lambda repo: repo.write({"p/a/new.py": "1"}),
+    "its content": lambda repo: repo.write({"p/a/new.py": "2"}),
+    "a mode": lambda repo: (repo.root / "p/b/src.py").chmod(0o755),
+    "an ignored .env file": lambda repo: repo.write({"p/b/.env.local": "1"}),
+    "what it says": lambda repo: repo.write({"p/b/.env.local": "2"}),
+    "an ignored file that a pattern reaches": lambda repo: repo.write({"p/a/made/x.txt": "1"}),
+    "and its content": lambda repo: repo.write({"p/a/made/x.txt": "2"}),
+    "a global input": lambda repo: repo.write({"root.cfg": "2"}),
+    "a tool": lambda repo: repo.write({"bin/sometool": "#!/bin/sh\n:\n"}),
+    "a commit": lambda repo: repo.commit(),
+    "a variable": lambda repo: repo.env.update(MODE_X="1"),
+    "another value": lambda repo: repo.env.update(MODE_X="2"),
+    "a global variable": lambda repo: repo.env.update(ALL="1"),
+    "a command": lambda repo: repo.write({"bao.toml": CONFIG.replace('"true"', '"true 1"')}),
+    "a dependency": lambda repo: repo.write({"p/b/bao.toml": 'name = "b"\n'}),
+}
+
+
+def keys(repo: Repo, *arguments: str, cache: str = "cache") -> dict[str, str]:
+    env = {"BAO_CACHE_DIR": str(repo.base / cache)}
+    tasks = repo.ok("run", "--dry-run=json", *arguments, env=env).json["tasks"]
+    return {task["id"]: task["key"] for task in tasks}
+
+
+COMMANDS = (
+    ("build",),
+    ("build", "test"),
+    ("build", "--", "-x"),
+    ("test", "--only"),
+    ("build", "--filter=b"),
+    ("other",),
+    ("build", "--env-mode=loose"),
+)
+
+
+def test_remembered_keys_are_those_that_would_be_made(repo: Repo) -> None:
+    repo.write(FILES)
+    (repo.root / "bin/sometool").chmod(0o755)
+    repo.env["PATH"] = f"{repo.root / 'bin'}:{repo.env['PATH']}"
+    repo.commit()
+    seen: dict[tuple[str, ...], set[str]] = {command: set() for command in COMMANDS}
+    for number, (what, change) in enumerate(CHANGES.items()):
+        change(repo)
+        if what == "a tool":
+            (repo.root / "bin/sometool").chmod(0o755)
+        for command in COMMANDS:
+            if number % 3 and command not in {("build",), ("build", "--", "-x")}:
+                continue
+            for _ in range(2):
+                repo.ok("run", *command)
+            remembered = keys(repo, *command)
+            made = keys(repo, *command, cache=f"fresh-{number}")
+            assert remembered == made, (what, command)
+            seen[command].add(str(sorted(remembered.items())))
+    assert len(seen["build",]) == len(CHANGES) - 1, "all but a commit change some key"
+
+
+def test_a_run_of_hits_makes_no_key(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bao_core import task_keys
+    from bao_core.session import RunOptions, Session
+
+    repo.write({**FILES, "bao.toml": CONFIG.replace('tools = ["sometool"]', "")})
+    repo.commit()
+
+    def run() -> int:
+        session = Session.open(str(repo.root), repo.env)
+        code = session.run(RunOptions(tasks=("build",)))
+        session.close()
+        return code
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a key was made")
+
+    assert run() == 0
+    monkeypatch.setattr(task_keys, "compute_key", refuse)
+    assert run() == 0
