@@ -258,7 +258,7 @@ class Engine:
         known = self._keyed.get(task.id)
         upstream_ran = any(edge.id in self._ran_above for edge in task.upstream)
         if known is not None and not upstream_ran:
-            if task.id not in self._standing:
+            if task.id not in self._lookup.standing:
                 known.work_out()
             return known
         keys, check = self._bench.keys, self._bench.check

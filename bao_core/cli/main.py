@@ -88,7 +88,7 @@ def _read(argv: Sequence[str], environ: Mapping[str, str], terminal: Terminal) -
     return read_unusual(argv, environ, terminal)
 
 
-def _carry_out(  # noqa: PLR0911 - one for each command
+def _carry_out(  # noqa: C901, PLR0911 - one for each command
     invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]
 ) -> int:
     match invocation.command:

