@@ -345,7 +345,9 @@ class PluginHost:
             plugin.answers[hook] = self._loader.recall(hook, places)
         except PluginFault as fault:
             self._switch_off(plugin, str(fault))
-            return True
+        else:
+            plugin.sign(hook)
+        self._tell_printed(plugin, self._loader.printed())
         return True
 
     def _refuse_same_names(self) -> None:

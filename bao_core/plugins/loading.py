@@ -111,7 +111,7 @@ class PluginLoader:
                 raise PluginFault(f"{complaint} in {hook}")
             return answer
 
-        return self._isolated("failed to import", "import", offers)
+        return self._isolated("failed to import", "be imported", offers)
 
     def _plugin_manager(self) -> PluginManager:
         if self._manager is None:

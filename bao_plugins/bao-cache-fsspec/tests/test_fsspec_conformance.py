@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from bao_cache_fsspec.store import FsspecStore
 
+from bao_core.testing.fakes import context_at
 from bao_core.testing.object_cache import ObjectStoreCacheSuite
 from bao_core.testing.objects import ObjectStoreSuite
 
 
-class InMemory:
+class Closing:
+    """Closes every store that was opened, those of the back door as well."""
+
     component = FsspecStore
+
+    @pytest.fixture
+    def make_store_at(self, settings_at):
+        opened = []
+
+        def make(place):
+            settings = msgspec.convert(settings_at(place), FsspecStore.Settings)
+            opened.append(FsspecStore.open(settings, context_at(place)))
+            return opened[-1]
+
+        yield make
+        for store in opened:
+            store.close()
+
+
+class InMemory(Closing):
 
     @pytest.fixture
     def settings_at(self):
         return lambda place: {"url": f"memory://{str(place).strip('/')}/objects"}
 
 
-class InAFolder:
-    component = FsspecStore
-
+class InAFolder(Closing):
     @pytest.fixture
     def settings_at(self):
         return lambda place: {"url": f"file://{place}/objects", "prefix": "some/team"}
 
 
-class OnSeaweedFS:
-    component = FsspecStore
+class OnSeaweedFS(Closing):
     examples = 8
 
     @pytest.fixture
@@ -35,8 +52,7 @@ class OnSeaweedFS:
         return lambda place: {"url": f"s3://{bucket}{place}/objects"}
 
 
-class OnMoto:
-    component = FsspecStore
+class OnMoto(Closing):
     examples = 4
 
     @pytest.fixture
@@ -45,8 +61,7 @@ class OnMoto:
         return lambda place: {"url": f"s3://{bucket}", "prefix": f"{place}/objects"}
 
 
-class OnAForgetfulServer:
-    component = FsspecStore
+class OnAForgetfulServer(Closing):
     conditional_writes = False
     examples = 4
 
