@@ -6,6 +6,7 @@ Every session makes its own environment, with only what it needs, under `.nox/`.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -121,6 +122,38 @@ def turbo(session: nox.Session) -> None:
     _install(session, *PLUGINS, group="test")
     place = {"BAO_TEST_TURBO": str(Path(session.create_tmp()) / "turbo")}
     session.run("pytest", "-n", "2", TIMEOUT, "tests/turbo", *session.posargs, env=place)
+
+
+def _check_outside(session: nox.Session, project: Path) -> None:
+    """Install a plugin that lies outside of the workspace; look it over, and test it."""
+    session.install("-e", str(project), *nox.project.dependency_groups(GROUPS, "lint", "types"))
+    config = ("--config", str(ROOT / "pyproject.toml"), "--config", "extend-exclude=[]")
+    with session.chdir(project):
+        session.run("ruff", "check", *config, "--config", f'src=["{project}/src"]')
+        session.run("ruff", "format", "--check", *config)
+        session.run("mypy", "--strict", "src")
+        session.run("pytest", TIMEOUT, *session.posargs)
+
+
+@nox.session
+def skeleton(session: nox.Session) -> None:
+    """What `bao plugins new` writes is without fault, and passes its own tests."""
+    _install(session, "bao-cache-local", group="test")
+    project = Path(session.create_tmp()).resolve() / "bao-cache-shelf"
+    shutil.rmtree(project, ignore_errors=True)
+    session.run("bao", "plugins", "new", "cache-backend", "shelf", str(project))
+    _check_outside(session, project)
+
+
+@nox.session
+def redis(session: nox.Session) -> None:
+    """The example of a cache backend from outside, with a Redis server of Debian's packages."""
+    if shutil.which("redis-server") is None:
+        if os.geteuid() != 0:
+            session.skip("there is no redis-server; on Debian: apt-get install redis-server")
+        session.run("apt-get", "install", "-y", "redis-server", external=True)
+    _install(session, "bao-cache-local", group="test")
+    _check_outside(session, ROOT / "examples" / "bao-cache-redis")
 
 
 @nox.session(default=False)

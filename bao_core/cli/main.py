@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-_COLLECT_EVERY = 1_000_000
-"""Allocations between two searches for cyclic garbage. A run that is all hits makes hundreds of
-thousands of records, all of them in use, and with Python's default the collector would walk them
-again and again; a long run still has its cycles collected."""
 
 
 def main(argv: Sequence[str] | None = None, begun: BegunListing | None = None) -> int:
@@ -36,7 +31,6 @@ def main(argv: Sequence[str] | None = None, begun: BegunListing | None = None) -
     Returns:
         The exit code.
     """
-    gc.set_threshold(_COLLECT_EVERY)
     try:
         code = invoke(sys.argv[1:] if argv is None else argv, os.environ, begun)
         sys.stdout.flush()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 
 from bao_core import __version__
-from bao_core.hookspecs import API_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ def core_complaint(distribution: str, requirements: Iterable[str]) -> str:
 def api_complaint(distribution: str, requires: object) -> str:
     """What a plugin's `requires` says against this version of the hook API; empty if nothing."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    from bao_core.hookspecs import API_VERSION
 
     try:
         # A text without a comparison, such as "1", is refused as well.

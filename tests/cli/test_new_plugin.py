@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
@@ -17,6 +16,9 @@ from bao_core import __version__
 from bao_core.cli.main import invoke
 from bao_core.cli.new_plugin import KINDS
 from bao_core.hookspecs import API_VERSION
+
+if TYPE_CHECKING:
+    from conftest import Environment
 
 SKELETON = Path(invoke.__code__.co_filename).parents[1] / "testing" / "skeleton"
 
@@ -33,42 +35,15 @@ def contents(directory: Path) -> dict[str, str]:
     }
 
 
-class Environment:
-    """A virtual environment that sees everything installed here, and a plugin besides."""
-
-    def __init__(self, place: Path, project: Path) -> None:
-        venv.create(place, with_pip=False)
-        self.python = place / "bin" / "python"
-        (site,) = place.glob("lib/python*/site-packages")
-        here = sysconfig.get_path("purelib")
-        (site / "here.pth").write_text(f"import site; site.addsitedir({here!r})\n")
-        self._install(site, project)
-        command = place / "bin" / "bao"
-        command.write_text(f"#!{self.python}\nimport bao_core.cli.main as it\nit.program()\n")
-        command.chmod(0o755)
-
-    def _install(self, site: Path, project: Path) -> None:
-        """What an installer makes of a project, editable."""
-        table = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-        info = site / f"{table['name'].replace('-', '_')}-{table['version']}.dist-info"
-        info.mkdir()
-        lines = [f"Requires-Dist: {line}" for line in table["dependencies"]]
-        lines = [f"Name: {table['name']}", f"Version: {table['version']}", *lines]
-        (info / "METADATA").write_text("\n".join(("Metadata-Version: 2.1", *lines, "")))
-        points = table["entry-points"]["bao"].items()
-        (info / "entry_points.txt").write_text(
-            "\n".join(("[bao]", *(f"{name} = {value}" for name, value in points), ""))
-        )
-        (site / "project.pth").write_text(f"{project / 'src'}\n")
-
-
 @pytest.mark.parametrize("name", ["shelf", "in-house"])
-def test_what_is_written_passes_its_own_tests_once_installed(tmp_path: Path, name: str) -> None:
+def test_what_is_written_passes_its_own_tests_once_installed(
+    tmp_path: Path, environment: Environment, name: str
+) -> None:
     assert bao("plugins", "new", "cache-backend", name, cwd=tmp_path) == 0
     project = tmp_path / f"bao-cache-{name}"
-    environment = Environment(tmp_path / "venv", project)
+    environment.install(project)
     done = subprocess.run(
-        (environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"),
+        (environment.bin / "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"),
         cwd=project,
         capture_output=True,
         text=True,

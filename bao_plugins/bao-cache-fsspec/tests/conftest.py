@@ -24,8 +24,8 @@ MANDATORY = "BAO_TEST_SERVERS"
 
 
 BUCKET = "team-cache"
-"""The bucket on every server. Each test has a prefix of its own: SeaweedFS makes files of a gigabyte
-for each bucket."""
+"""The bucket on every server. Each test has a prefix of its own: SeaweedFS takes disk by the
+gigabyte for each bucket."""
 
 
 def _load(name: str):
@@ -40,15 +40,15 @@ def _load(name: str):
 servers = _load("s3_servers")
 
 
-def _start(make, directory: Path, **options: bool) -> Iterator[object]:
+def _start(make, directory: Path) -> Iterator[object]:
     try:
-        server = make(directory, **options)
+        server = make(directory)
     except servers.NotInstalledError as error:
         if os.environ.get(MANDATORY):
             raise
         pytest.skip(str(error))
     with server:
-        _make_bucket(server)
+        server.make_bucket(BUCKET)
         yield server
 
 
@@ -75,13 +75,7 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session")
 def moto(tmp_path_factory: pytest.TempPathFactory):
     """A moto server that runs."""
-    yield from _start(servers.moto, tmp_path_factory.mktemp("moto"))
-
-
-@pytest.fixture(scope="session")
-def forgetful(tmp_path_factory: pytest.TempPathFactory):
-    """A moto server that ignores conditions of writes, as some servers do."""
-    yield from _start(servers.moto, tmp_path_factory.mktemp("forgetful"), conditional=False)
+    yield from _start(servers.Moto, tmp_path_factory.mktemp("moto"))
 
 
 @pytest.fixture
@@ -94,22 +88,6 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         return BUCKET
 
     return using
-
-
-def _make_bucket(server) -> None:
-    import botocore.session
-
-    client = botocore.session.get_session().create_client(
-        "s3",
-        endpoint_url=server.url,
-        aws_access_key_id=servers.WRITER[0],
-        aws_secret_access_key=servers.WRITER[1],
-        region_name="us-east-1",
-    )
-    try:
-        client.create_bucket(Bucket=BUCKET)
-    finally:
-        client.close()
 
 
 @pytest.fixture

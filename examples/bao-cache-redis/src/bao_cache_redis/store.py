@@ -134,7 +134,9 @@ class RedisStore(ObjectStore):
             pipeline = self._client.pipeline(transaction=False)
             for name in some:
                 pipeline.exists(self._prefix + name)
-            there.update(name for name, found in zip(some, pipeline.execute(), strict=True) if found)
+            there.update(
+                name for name, found in zip(some, pipeline.execute(), strict=True) if found
+            )
         return there
 
     def delete(self, name: str) -> None:
