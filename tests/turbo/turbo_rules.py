@@ -217,7 +217,8 @@ class _Patterns:
         negations = [_resolved(text[1:], here) for text in inputs if text.startswith("!")]
         self.default = default
         self.named = {_resolved(text, here) for text in inputs if not text.startswith("!")}
-        self.negated = compile_globs([*negations, *(f"{path}/**" for path in negations)])
+        stems = [path.removesuffix("/**") for path in negations]  # `!src/*/**` means `!src/*` too
+        self.negated = compile_globs([*stems, *(f"{path}/**" for path in stems)])
         self.below_negated_name = compile_globs([f"{path}/**" for path in negations])
         self.always = {_resolved(name, here) for name in ALWAYS}
 

@@ -54,6 +54,7 @@ PATTERNS = (
     ),
     *("src/*/**", "**/src/*.ts", "{src,test}/**", "src/*.{ts,txt}", ".hidden/**", "package.json"),
     *("src/[!a].ts", "**/index.ts", "foo/", "src/./a.ts", "test", "(group)/**", "src/A B.txt"),
+    *("**/*.json", "*.json", "*.{md,json}"),
 )
 OUTPUTS = (
     *("dist/**", "dist", "lib/**", "lib/*.js", "!dist/sub/**", "src/gen.ts", ".next/**", "*.log"),
@@ -197,7 +198,7 @@ def definition(
     if "dependsOn" in parts and draw(st.booleans()):
         said["dependsOn"] = references(draw, made, task, tasks)
     if "inputs" in parts and draw(st.booleans()):
-        said["inputs"] = inputs(draw)
+        said["inputs"] = patterns(draw)
     if "outputs" in parts and draw(st.booleans()):
         said["outputs"] = some(draw, OUTPUTS, 3)
     if "env" in parts and chance(draw, 3):
@@ -216,7 +217,8 @@ def definition(
     return said
 
 
-def inputs(draw: Draw) -> list[str]:
+def patterns(draw: Draw) -> list[str]:
+    """The inputs of a task."""
     chosen: list[str] = some(draw, PATTERNS, 3)
     excluded = [negated(pattern) for pattern in some(draw, PATTERNS, 2)]
     default = ["$TURBO_DEFAULT$"] if draw(st.booleans()) else []
