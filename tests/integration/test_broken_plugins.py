@@ -193,6 +193,8 @@ def workspace_beside(base: Path, kind: Kind) -> BaoWorkspace:
 def assert_works(command: tuple[str, ...], result: BaoResult) -> None:
     assert result.code == 0, f"bao {' '.join(command)}: {result}"
     assert "Traceback" not in result.err, result.err
+    told = [line for line in result.err.splitlines() if line.startswith("warning:")]
+    assert all("broken" in line for line in told), "nobody else is blamed"
     if "--json" in command:
         json.loads(result.out)
 
