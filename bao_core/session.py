@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bao_core.events import Sink
     from bao_core.git.begun import BegunListing
     from bao_core.interfaces.workspace import WorkspaceProvider
-    from bao_core.model import FileTree, Package, TaskDefinition, TaskGraph, Workspace
+    from bao_core.model import FileTree, TaskDefinition, TaskGraph, Workspace
     from bao_core.records import Explanation, TaskRecord
     from bao_core.running import Trace
     from bao_core.selection import Selection
@@ -457,16 +457,9 @@ class Session:
             global_inputs=named_identities(self.files, paths),
             contributors=contributors,
             contributed=contributed,
-            shared=self._shared_packages(),
+            # Under turbo.json, what the root package depends on concerns every task.
+            shared=self.packages.needed_by_root() if config.foreign else (),
         )
-
-    def _shared_packages(self) -> list[Package]:
-        """Under `turbo.json`, what the root package depends on concerns every task."""
-        if not self.config.foreign:
-            return []
-        root = self.workspace.root_package
-        names = self.packages.closure([root], up=False) - {root}
-        return [self.workspace.packages[name] for name in sorted(names)]
 
     def concurrency(self, options: RunOptions) -> int:
         """How many slots a run has: as asked for, as configured, or one a processor."""

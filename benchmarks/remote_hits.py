@@ -1,8 +1,8 @@
 """Measures hits from a remote cache: `python benchmarks/remote_hits.py`, or `nox -s remote_hits`.
 
-SeaweedFS is started on loopback and filled by a first run. Then the outputs and the local cache are
-removed, and a run that finds everything in the bucket is measured. Every run is checked: all tasks
-must have been restored, byte for byte, and the requests are those that SeaweedFS itself counted.
+SeaweedFS is started on loopback and filled by a first run. Measured are runs in other checkouts, each
+with an empty local cache, that find everything in the bucket. Every run is checked: all tasks must
+have been restored, byte for byte, and the requests are those that SeaweedFS itself counted.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import json
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
+from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
 from statistics import median
@@ -84,14 +84,13 @@ max_upload_wait = "10m"
         subprocess.run(("git", *who, *words), cwd=root, check=True)
 
 
-class Bench:
-    """A workspace, a server, and what goes on between them."""
+class Checkout:
+    """A checkout of the workspace with a home and a local cache of its own, both empty at first."""
 
-    def __init__(self, place: Path, server: S3Server, metrics: str, shape: Shape) -> None:
+    def __init__(self, place: Path, source: str, server: S3Server) -> None:
+        place.mkdir()
         self.root = place / "workspace"
-        self.shape = shape
-        self._metrics = metrics
-        self._place = place
+        self._summary = place / "summary.json"
         self._environ = {
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
             "HOME": str(place / "home"),
@@ -99,12 +98,11 @@ class Bench:
             "BAO_ALLOW_ENDPOINTS": server.url,
             **server.environ(),
         }
-        generate(self.root, shape, server)
+        subprocess.run(("git", "clone", "-q", source, str(self.root)), check=True)
 
     def bao(self) -> tuple[float, float, dict[str, int]]:
         """Run everything: seconds, those of processors, and how many tasks ended in which way."""
-        summary = self._place / "summary.json"
-        command = ["bao", "run", "build", "--output-logs=none", "--summary", str(summary)]
+        command = ["bao", "run", "build", "--output-logs=none", "--summary", str(self._summary)]
         with tempfile.TemporaryFile() as output:
             started, used = time.perf_counter(), _cpu_of_children()
             done = subprocess.run(
@@ -115,49 +113,40 @@ class Bench:
             printed = output.read().decode(errors="replace")
         if done.returncode or "warning" in printed:
             sys.exit(f"bao failed:\n{printed[-2000:]}")
-        outcomes: dict[str, int] = {}
-        for task in json.loads(summary.read_text())["tasks"]:
-            outcomes[task["outcome"]] = outcomes.get(task["outcome"], 0) + 1
-        return taken, used, outcomes
+        outcomes = Counter(
+            task["outcome"] for task in json.loads(self._summary.read_text())["tasks"]
+        )
+        return taken, used, dict(outcomes)
 
     def outputs(self) -> dict[str, str]:
-        """A digest of every output, by its path."""
+        """A digest of every output, by its path from the root."""
         return {
-            str(path): blake2b(path.read_bytes()).hexdigest()
+            str(path.relative_to(self.root)): blake2b(path.read_bytes()).hexdigest()
             for path in sorted(self.root.glob("packages/*/dist/*"))
         }
 
-    def forget(self) -> None:
-        """Remove the outputs and everything that this machine remembers."""
-        for path in self.root.glob("packages/*/dist"):
-            shutil.rmtree(path)
-        shutil.rmtree(self._place / "cache")
 
-    def requests(self) -> dict[str, int]:
-        """What the server counted so far, by kind and status."""
-        with urlopen(self._metrics) as answer:
-            text = answer.read().decode()
-        counted: dict[str, int] = {}
-        lines = re.findall(r"^SeaweedFS_s3_request_total\{(.*)\} (\S+)$", text, re.MULTILINE)
-        for labels, count in lines:
-            found = dict(re.findall(r'(\w+)="([^"]*)"', labels))
-            if found.get("bucket") == BUCKET:
-                kind = f"{found['type']} {found['code']}"
-                counted[kind] = counted.get(kind, 0) + int(float(count))
-        return counted
+def counted_requests(server: S3Server) -> Counter[str]:
+    """What the server counted so far, by kind and status."""
+    with urlopen(f"http://127.0.0.1:{server.metrics_port}/metrics") as answer:
+        text = answer.read().decode()
+    counted: Counter[str] = Counter()
+    lines = re.findall(r"^SeaweedFS_s3_request_total\{(.*)\} (\S+)$", text, re.MULTILINE)
+    for labels, count in lines:
+        found = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        if found.get("bucket") == BUCKET:
+            counted[f"{found['type']} {found['code']}"] += int(float(count))
+    return counted
 
-    def measure(self, wanted: dict[str, str]) -> Run:
-        """One run of nothing but hits from the bucket."""
-        self.forget()
-        before = self.requests()
-        seconds, cpu, outcomes = self.bao()
-        if outcomes != {"restored": self.shape.tasks}:
-            sys.exit(f"not all were hits: {outcomes}")
-        if self.outputs() != wanted:
-            sys.exit("what was restored is not what was built")
-        after = self.requests()
-        asked = {kind: count - before.get(kind, 0) for kind, count in after.items()}
-        return Run(seconds, cpu, {kind: count for kind, count in asked.items() if count})
+
+def measure(checkout: Checkout, server: S3Server, wanted: dict[str, str]) -> Run:
+    """One run of nothing but hits from the bucket, in a checkout that was never used."""
+    before = counted_requests(server)
+    seconds, cpu, outcomes = checkout.bao()
+    requests = counted_requests(server) - before
+    if set(outcomes) != {"restored"} or checkout.outputs() != wanted:
+        sys.exit(f"what was built was not restored: {outcomes}")
+    return Run(seconds, cpu, dict(requests))
 
 
 def _cpu_of_children() -> float:
@@ -179,11 +168,20 @@ def main() -> None:
         (place / "server").mkdir()
         with seaweedfs(place / "server") as server:
             server.make_bucket(BUCKET)
-            bench = Bench(place, server, f"http://127.0.0.1:{server.metrics_port}/metrics", shape)
-            seconds, _, outcomes = bench.bao()
-            print(f"filled: {seconds:.2f} s, {outcomes}, requests {bench.requests()}")
-            wanted = bench.outputs()
-            runs = [bench.measure(wanted) for _ in range(options.rounds)]
+            generate(place / "source", shape, server)
+            first = Checkout(place / "first", str(place / "source"), server)
+            seconds, _, outcomes = first.bao()
+            print(f"filled: {seconds:.2f} s, {outcomes}, {dict(counted_requests(server))}")
+            wanted = first.outputs()
+            # Fresh checkouts: a disk is slow to make files where as many were just removed.
+            runs = [
+                measure(
+                    Checkout(place / f"round-{number}", str(place / "source"), server),
+                    server,
+                    wanted,
+                )
+                for number in range(options.rounds)
+            ]
     for run in runs:
         count = sum(run.requests.values())
         print(

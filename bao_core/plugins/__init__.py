@@ -292,13 +292,13 @@ class PluginHost:
         for plugin in plugins:
             record = plugin.record
             verdict = (tried_here if record.name == BUILT_IN else tried)(record, self._limit)
-            self._tell_printed(plugin, verdict.printed)
             changed = changed or verdict.knowledge is not None or verdict.hanging != record.fault
             record.fault = verdict.hanging
             if verdict.knowledge is None:
                 self._switch_off(plugin, verdict.fault)
             else:
                 record.knowledge, plugin.tried = verdict.knowledge, True
+            self._tell_printed(plugin, verdict.printed)
         if changed:
             self._file.write(self._inventory)
 
@@ -327,7 +327,7 @@ class PluginHost:
         return plugin.answers.get(hook, ()) if plugin.usable else ()
 
     def _tell_printed(self, plugin: Plugin, text: str) -> None:
-        if text and not plugin.printed:
+        if text and plugin.usable and not plugin.printed:
             plugin.printed = True
             self._warn(f"{plugin} printed while it was imported: {text.splitlines()[0][:100]!r}")
 
