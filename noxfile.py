@@ -94,7 +94,15 @@ def _plugin_session(name: str) -> None:
     @nox.session(name="plugin_" + name.removeprefix("bao-").replace("-", "_"))
     def plugin(session: nox.Session) -> None:
         _install(session, name, group="test")
-        session.run("pytest", TIMEOUT, f"bao_plugins/{name}/tests", *session.posargs)
+        project = nox.project.load_toml(ROOT / "bao_plugins" / name / "pyproject.toml")
+        extras = project["project"].get("optional-dependencies", {}).values()
+        groups = project.get("dependency-groups", {}).values()
+        if more := [requirement for each in (*extras, *groups) for requirement in each]:
+            session.install(*more)
+        # With this, a server that a test needs and that cannot be started is a failure.
+        servers = {"BAO_TEST_SERVERS": "1"}
+        tests = f"bao_plugins/{name}/tests"
+        session.run("pytest", TIMEOUT, tests, *session.posargs, env=servers)
 
 
 for _name in PLUGINS:
@@ -103,16 +111,11 @@ for _name in PLUGINS:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, with everything installed."""
+    """The tests of core and of everything together; each plugin's own are in its session."""
     _install(session, *PLUGINS, group="test")
+    skipped = "--ignore=tests/turbo"  # the session of that name has it
     session.run(
-        "pytest",
-        "-n",
-        "2",
-        "--dist=worksteal",
-        TIMEOUT,
-        "--ignore=tests/turbo",  # the session of that name has it
-        *session.posargs,
+        "pytest", "-n", "2", "--dist=worksteal", TIMEOUT, skipped, "tests", *session.posargs
     )
 
 

@@ -1,8 +1,8 @@
 """Measures hits from a remote cache: `python benchmarks/remote_hits.py`, or `nox -s remote_hits`.
 
-SeaweedFS is started on loopback and filled by a first run. Measured are runs in other checkouts, each
-with an empty local cache, that find everything in the bucket. Every run is checked: all tasks must
-have been restored, byte for byte, and the requests are those that SeaweedFS itself counted.
+SeaweedFS is started on loopback and filled by a first run. Measured are runs in other checkouts,
+all with an empty local cache, that find everything in the bucket. Every run is checked: all tasks
+must have been restored, byte for byte, and the requests are those that SeaweedFS itself counted.
 """
 
 from __future__ import annotations

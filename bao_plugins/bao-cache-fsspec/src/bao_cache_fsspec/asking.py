@@ -140,7 +140,7 @@ class _BodyReader(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         target = memoryview(buffer).cast("B")
         if not self._piece:
-            self._piece = memoryview(self._asker.ask(self._body.read(PIECE)))  # type: ignore[arg-type]
+            self._piece = memoryview(self._asker.ask(self._body.read(PIECE)))
         count = min(len(target), len(self._piece))
         target[:count] = self._piece[:count]
         self._piece = self._piece[count:]

@@ -109,7 +109,9 @@ class FilesystemObjects(ObjectStore):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`."""
         folder, _, start = (self._base + prefix).rpartition("/")
-        extra = {"prefix": start} if self._url.startswith(("gs:", "gcs:", "az:", "abfs")) else {}
+        extra: dict[str, Any] = (
+            {"prefix": start} if self._url.startswith(("gs:", "gcs:", "az:", "abfs")) else {}
+        )
         try:
             found = self._do("find", folder, detail=True, withdirs=False, **extra)
         except (FileNotFoundError, NotADirectoryError):
