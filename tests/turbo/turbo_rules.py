@@ -195,9 +195,14 @@ def _inputs(agreement: Agreement, difference: Difference) -> tuple[str, ...]:
         else:
             return ()
     for path in {*difference.bao} - {*difference.turbo}:
-        if not patterns.default or path not in patterns.always:
+        if not patterns.default:
             return ()
-        reasons.add("bug 6: package.json and turbo.json can be excluded")
+        if path in patterns.always:
+            reasons.add("bug 6: package.json and turbo.json can be excluded")
+        elif path not in tracked and patterns.below_negated_name.matches(path):
+            reasons.add("beside $TURBO_DEFAULT$ '!src/*' takes more from what git ignores")
+        else:
+            return ()
     return tuple(sorted(reasons))
 
 
