@@ -153,6 +153,22 @@ def _after(agreement: Agreement) -> Answers:
     return agreement.after
 
 
+# --- edges ---------------------------------------------------------------------------------------
+
+
+def _catalog_of_bun(agreement: Agreement, difference: Difference) -> bool:
+    """turbo takes whatever stands in a catalog of Bun for something outside."""
+    files = _files(agreement, edited=difference.edited)
+    more = {name.rsplit("#", 1)[0] for name in {*difference.bao} - {*difference.turbo}}
+    if not {*difference.turbo} < {*difference.bao} or '"bun@' not in files["package.json"]:
+        return False
+    places = {name: package.path for name, package in _packages(agreement.before).items()}
+    needs = _needs(agreement, edited=difference.edited)[
+        places[difference.subject.rsplit("#", 1)[0]]
+    ]
+    return more <= {name for name, wanted in needs if wanted.startswith("catalog:")}
+
+
 # --- filters -------------------------------------------------------------------------------------
 
 
@@ -365,6 +381,8 @@ def _lock_is_gone(agreement: Agreement, difference: Difference) -> bool:
 
 
 RULES: list[tuple[str, str, Callable[[Agreement, Difference], bool]]] = [
+    ("catalogs of Bun are looked up", "edges", _catalog_of_bun),
+    ("catalogs of Bun are looked up", "dependencies", _catalog_of_bun),
     ("bugs 1, 2 and 11: more is affected", "affected", _more_is_affected),
     ("bugs 1, 2 and 11: more is run", "tasks", _more_is_run),
     ("an input that is left out changed", "stale", _through_left_out_inputs),
