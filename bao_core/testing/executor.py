@@ -84,7 +84,9 @@ class ExecutorSuite(ComponentSuite):
         (directory / "data").write_bytes(data)
         running = start("cat data")
         running.wait()
-        assert running.output.data == data
+        # Not compared by `assert` itself: in CI pytest shows differences whole, which takes minutes.
+        unchanged = running.output.data == data
+        assert unchanged, f"{len(running.output.data)} bytes arrived of {len(data)}"
 
     @pytest.mark.parametrize("code", [0, 1, 3, 127, 255])
     def test_the_exit_code_is_that_of_the_command(
@@ -191,7 +193,8 @@ class ExecutorSuite(ComponentSuite):
     def test_waiting_ends_when_all_output_was_written(self, start: Callable[..., Running]) -> None:
         running = start("head -c 3000000 /dev/zero; echo last")
         assert running.wait().exit_code == 0
-        assert running.output.data == bytes(3_000_000) + b"last\n"
+        complete = running.output.data == bytes(3_000_000) + b"last\n"
+        assert complete, f"{len(running.output.data)} bytes arrived"
 
     def test_a_command_that_takes_too_long_is_ended(self, start: Callable[..., Running]) -> None:
         result = start("sleep 1000", timeout=0.1, grace=PATIENCE).wait()
