@@ -84,7 +84,7 @@ class ExecutorSuite(ComponentSuite):
         (directory / "data").write_bytes(data)
         running = start("cat data")
         running.wait()
-        # Not compared by `assert` itself: in CI pytest shows differences whole, which takes minutes.
+        # Not compared by `assert` itself: in CI pytest shows differences whole, for minutes.
         unchanged = running.output.data == data
         assert unchanged, f"{len(running.output.data)} bytes arrived of {len(data)}"
 
