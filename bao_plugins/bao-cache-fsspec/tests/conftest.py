@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -116,3 +118,56 @@ def kit():
         bucket = BUCKET
 
     return Kit
+
+
+class Answering:
+    """A web server that says what a test wants it to say.
+
+    Attributes:
+        asked: Method and path of each request, in order.
+        answer: Gives the whole answer, headers and all, to a method and a path.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.answer = lambda _method, _path: self.of(404)
+        answering = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one_request(self) -> None:
+                self.raw_requestline = self.rfile.readline(65_537)
+                if not self.raw_requestline or not self.parse_request():
+                    self.close_connection = True
+                    return
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                answering.asked.append((self.command, self.path))
+                self.wfile.write(answering.answer(self.command, self.path))
+                self.close_connection = True
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    @staticmethod
+    def of(status: int, body: bytes = b"", *, length: int | None = None) -> bytes:
+        """An answer, which may claim another length than it has."""
+        said = len(body) if length is None else length
+        head = f"HTTP/1.1 {status} x\r\nContent-Length: {said}\r\nConnection: close\r\n\r\n"
+        return head.encode() + body
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    """A web server in the test's hand."""
+    server = Answering()
+    yield server
+    server.close()

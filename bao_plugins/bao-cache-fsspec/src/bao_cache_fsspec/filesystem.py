@@ -15,7 +15,7 @@ from fsspec.asyn import AsyncFileSystem
 from bao_cache_fsspec.asking import Asker
 from bao_cache_fsspec.spool import spooled
 from bao_cache_fsspec.troubles import StoreError
-from bao_core.errors import BaoError
+from bao_core.errors import BaoError, CacheError
 from bao_core.interfaces.cache import ObjectInfo, ObjectStore
 
 TYPE_CHECKING = False
@@ -50,7 +50,10 @@ class FilesystemObjects(ObjectStore):
     def __init__(self, place: Place, settings: FsspecSettings) -> None:
         self._url = place.url
         self._settings = settings
-        cls = fsspec.get_filesystem_class(place.protocol)
+        try:
+            cls = fsspec.get_filesystem_class(place.protocol)
+        except ValueError as error:
+            raise CacheError(f"fsspec knows no protocol '{place.protocol}'") from error
         self._files = _opened(cls, place, settings)
         base = self._files._strip_protocol(f"{place.protocol}://{place.path}")  # noqa: SLF001 - fsspec has no other way to say it
         self._base = f"{base.rstrip('/')}/{place.prefix}"

@@ -36,7 +36,7 @@ class Place(Struct, frozen=True):
 
     Attributes:
         protocol: As in the URL; `file` for a path.
-        path: What stands behind `://`, without a slash at either end; for a folder its absolute
+        path: What stands behind `://`, without a slash at its end; for a folder its absolute
             path.
         prefix: What all names start with, with a slash at its end unless it is empty. For S3 this
             is everything behind the bucket.
@@ -80,7 +80,7 @@ def locate(settings: FsspecSettings, environ: Mapping[str, str], root: str) -> P
     host = rest.partition("/")[0].rpartition("@")[2]
     if protocol not in _AT_HOME and not settings.anonymous:
         _check_allowed(f"{protocol}://{host}", environ, "url")
-    return Place(protocol, rest.strip("/"), prefix)
+    return Place(protocol, rest.rstrip("/"), prefix)
 
 
 def _locate_s3(settings: FsspecSettings, environ: Mapping[str, str], rest: str) -> Place:

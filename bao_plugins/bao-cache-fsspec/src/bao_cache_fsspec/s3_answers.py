@@ -65,7 +65,9 @@ def explained(error: Exception, place: Place) -> Exception:
         hint = f"set {_CREDENTIALS}, or `anonymous = true` for a public bucket"
     elif isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
         what = f"{where} cannot be reached ({said})"
-    elif code or isinstance(error, exceptions.BotoCoreError):
+    elif isinstance(error, exceptions.BotoCoreError) or isinstance(
+        error.__cause__, exceptions.ClientError
+    ):
         what = f"{where} failed ({code or type(error).__name__}: {said})"
     else:
         return error
