@@ -36,6 +36,20 @@ def _install(session: nox.Session, *plugins: str, group: str | None = None) -> N
     session.install(*flags, ".", *(f"./bao_plugins/{name}" for name in plugins), *wanted)
 
 
+def _extras(name: str) -> list[str]:
+    """What the extras of a plugin bring."""
+    project = nox.project.load_toml(ROOT / "bao_plugins" / name / "pyproject.toml")
+    listed = project["project"].get("optional-dependencies", {}).values()
+    return [requirement for each in listed for requirement in each]
+
+
+def _groups(name: str) -> list[str]:
+    """What the tests of a plugin need, such as servers."""
+    project = nox.project.load_toml(ROOT / "bao_plugins" / name / "pyproject.toml")
+    listed = project.get("dependency-groups", {}).values()
+    return [requirement for each in listed for requirement in each]
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and format."""
@@ -94,10 +108,7 @@ def _plugin_session(name: str) -> None:
     @nox.session(name="plugin_" + name.removeprefix("bao-").replace("-", "_"))
     def plugin(session: nox.Session) -> None:
         _install(session, name, group="test")
-        project = nox.project.load_toml(ROOT / "bao_plugins" / name / "pyproject.toml")
-        extras = project["project"].get("optional-dependencies", {}).values()
-        groups = project.get("dependency-groups", {}).values()
-        if more := [requirement for each in (*extras, *groups) for requirement in each]:
+        if more := [*_extras(name), *_groups(name)]:
             session.install(*more)
         # With this, a server that a test needs and that cannot be started is a failure.
         servers = {"BAO_TEST_SERVERS": "1"}
@@ -113,6 +124,7 @@ for _name in PLUGINS:
 def tests(session: nox.Session) -> None:
     """The tests of core and of everything together; each plugin's own are in its session."""
     _install(session, *PLUGINS, group="test")
+    session.install(*(requirement for name in PLUGINS for requirement in _extras(name)))
     skipped = "--ignore=tests/turbo"  # the session of that name has it
     session.run(
         "pytest", "-n", "2", "--dist=worksteal", TIMEOUT, skipped, "tests", *session.posargs
