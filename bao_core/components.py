@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from functools import cached_property
 
+from bao_core.digests import hash_text
 from bao_core.errors import BaoError, CacheError, PluginError
-from bao_core.interfaces.component import Context
+from bao_core.events import NoteAdded
+from bao_core.interfaces.component import Context, called
+from bao_core.plugins.isolation import described
 from bao_core.tiers import CacheTiers, Tier
+from bao_core.trust import cache_scope
 from bao_core.worktree import WorktreeTree
 
 TYPE_CHECKING = False
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
     from bao_core.config.model import CacheTable, RootConfig
     from bao_core.events import EventBus
+    from bao_core.interfaces.cache import CacheBackend, ObjectStore
     from bao_core.interfaces.component import Component
     from bao_core.interfaces.executor import Executor
     from bao_core.interfaces.gate import Gate
@@ -54,6 +59,7 @@ class Components:
             environ=environ,
             cancelled=cancelled,
             emit=bus.emit,
+            scope=cache_scope(environ),
         )
 
     @property
@@ -81,9 +87,8 @@ class Components:
         for cls in self._host.event_sinks():
             try:
                 self._bus.subscribe(self.open(cls))
-            except Exception as error:  # noqa: BLE001 - listeners fail alone
-                said = str(error) if isinstance(error, BaoError) else repr(error)
-                self._bus.warn(f"event sink '{cls.name}' could not be opened: {said}")
+            except BaoError as error:
+                self._bus.warn(f"event sink {_unopened(cls, error)}")
 
     def executor(self, slots: int) -> Executor:
         """The configured executor."""
@@ -110,12 +115,15 @@ class Components:
             try:
                 gates.append(self.open(cls, {"concurrency": slots} if cls.name == "slots" else {}))
             except BaoError as error:
-                self._bus.warn(f"gate '{cls.name}' could not be opened and is left out: {error}")
+                self._bus.warn(f"gate {_unopened(cls, error)}; it is left out")
         return gates
 
     @cached_property
     def tiers(self) -> CacheTiers:
-        """The cache tiers, as configured; one that cannot be opened is named and left out."""
+        """The cache tiers, as configured; one that cannot be opened is named and left out.
+
+        A remote one is opened by whoever first asks it something, on a thread of its own.
+        """
         tiers: list[Tier] = []
         for table in self._config.cache:
             cls = self._host.backend(table.backend)
@@ -123,21 +131,70 @@ class Components:
                 if table.key:
                     raise self._not_installed("cache backend", table.backend, "bao_cache_backends")
                 continue
+            settings = self._settings(cls, table.settings, table.key)
+            write = self._may_write(table)
             try:
-                backend = self._open_with(cls, table.settings, table.key)
-            except CacheError as error:
+                tiers.append(self._tier(cls, settings, table, write=write))
+            except (CacheError, PluginError) as error:
                 self._bus.warn(f"cache tier '{table.name}' is left out: {error}")
-                continue
-            tiers.append(Tier(table.name, backend, table.read, self._may_write(table)))
         return CacheTiers(tiers, self._bus.warn)
 
-    def _may_write(self, table: CacheTable) -> bool:
-        return table.write == "always" or (table.write == "trusted" and self._is_trusted())
+    def _tier(
+        self,
+        cls: type[CacheBackend | ObjectStore],
+        settings: Struct,
+        table: CacheTable,
+        *,
+        write: bool,
+    ) -> Tier:
+        from bao_core.interfaces.cache import CacheBackend
 
-    def _is_trusted(self) -> bool:
-        """Pull requests of others run code that nobody has read yet."""
-        event = self._environ.get("GITHUB_EVENT_NAME", "")
-        return not event.startswith("pull_request") and "BAO_UNTRUSTED" not in self._environ
+        if not cls.remote and issubclass(cls, CacheBackend):
+            backend: CacheBackend = self._opened_with(cls, settings)
+            return Tier(table.name, backend, table.read, write)
+
+        def make(
+            progress: Callable[[int, int], None], on_damage: Callable[[str], None]
+        ) -> CacheBackend:
+            opened = self._made(cls, settings)
+            if isinstance(opened, CacheBackend):
+                return opened
+            from bao_core.object_cache import ObjectStoreCache
+
+            return ObjectStoreCache(
+                opened,
+                scope=self._context.scope,
+                writable=write,
+                on_damage=on_damage,
+                progress=progress,
+            )
+
+        if not cls.remote:
+            named = f"in cache tier '{table.name}'"
+            backend = make(lambda *_: None, lambda what: self._bus.warn(f"{named}: {what}"))
+            self._opened.append(backend)
+            return Tier(table.name, backend, table.read, write)
+        from bao_core.remote import RemoteLimits, RemoteTier
+
+        remote = RemoteTier(
+            table.name,
+            make,
+            limits=RemoteLimits(table.max_wait, table.max_upload_wait),
+            warn=lambda text: self._bus.warn(
+                text if cls.origin in text else f"{text} ({cls.origin})"
+            ),
+            note=lambda text: self._bus.emit(NoteAdded(text)),
+            latency_path=os.path.join(self._context.state_dir, "latency", hash_text(table.name)),
+        )
+        self._opened.append(remote)
+        return Tier(table.name, remote, table.read, write, remote)
+
+    def _may_write(self, table: CacheTable) -> bool:
+        if table.write != "trusted":
+            return table.write == "always"
+        from bao_core.trust import decide
+
+        return decide(self._environ).trusted
 
     def _not_installed(self, what: str, name: str, hook: str) -> PluginError:
         installed = ", ".join(self._host.names(hook)) or "none"
@@ -166,27 +223,62 @@ class Components:
         *,
         config: RootConfig | None = None,
     ) -> Any:
-        if table or _has_required_fields(cls.Settings):
-            from bao_core.config import decode_settings
+        return self._opened_with(cls, self._settings(cls, table, place, config=config))
 
-            tree = WorktreeTree(self._root, None)
-            settings = decode_settings(
-                cls.Settings, table, where=(config or self._config).path, key=place, tree=tree
-            )
-        else:
-            settings = cls.Settings()
-        component = cls.open(settings, self._context)
+    def _settings(
+        self,
+        cls: type[Component],
+        table: Mapping[str, Any],
+        place: str,
+        *,
+        config: RootConfig | None = None,
+    ) -> Struct:
+        if not table and not _has_required_fields(cls.Settings):
+            return cls.Settings()
+        from bao_core.config import decode_settings
+
+        tree = WorktreeTree(self._root, None)
+        return decode_settings(
+            cls.Settings, table, where=(config or self._config).path, key=place, tree=tree
+        )
+
+    def _opened_with(self, cls: type[Any], settings: Struct) -> Any:
+        component = self._made(cls, settings)
         self._opened.append(component)
         return component
+
+    def _made(self, cls: type[Any], settings: Struct) -> Any:
+        """Open a component, on any thread.
+
+        Raises:
+            BaoError: It says itself why it cannot work.
+            PluginError: It fails in any other way, or ends the process.
+        """
+        try:
+            return cls.open(settings, self._context)
+        except (BaoError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise PluginError(f"{called(cls)} could not be opened: {described(error)}") from error
 
     def close(self) -> None:
         """Close every component that was opened, the last first."""
         for component in reversed(self._opened):
+            self._bus.unsubscribe(component)
             try:
                 component.close()
-            except Exception as error:  # noqa: BLE001 - the others must be closed as well
-                self._bus.warn(f"'{component.name}' did not close: {error!r}")
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - the others must be closed as well
+                self._bus.warn(f"{called(component)} did not close: {described(error)}")
         self._opened.clear()
+
+
+def _unopened(cls: type[Component], error: BaoError) -> str:
+    """What could not be opened and why, with its origin once."""
+    if isinstance(error, PluginError):
+        return str(error)
+    return f"{called(cls)} could not be opened: {error}"
 
 
 def _has_required_fields(settings: type[Struct]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bao_core.interfaces.component import called
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +45,7 @@ class Contributions:
             try:
                 said = self._components.open(cls).parts(tasks)
             except Exception as error:  # noqa: BLE001 - without its parts nothing may be cached
-                self.fault = f"key contributor '{cls.name}' failed: {error}"
+                self.fault = f"key contributor {called(cls)} failed: {error}"
                 self._warn(f"{self.fault}; nothing is cached in this run")
                 continue
             _add(contributed, cls.name, said)

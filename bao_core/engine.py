@@ -15,24 +15,25 @@ from threading import Thread
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from bao_core.errors import BaoError, GraphError
+from bao_core.cache_lookup import CacheLookup
+from bao_core.errors import BaoError, GraphError, PluginError
 from bao_core.events import TaskFinished, TaskOutput, TaskWaited
 from bao_core.explain import Explainer
+from bao_core.interfaces.component import called
 from bao_core.interfaces.executor import Claim, Usage
 from bao_core.interfaces.scheduler import ReadyTask
 from bao_core.model import Reason
-from bao_core.outputs.stamps import stamps_stand
 from bao_core.task_run import GRACE, TaskRun
 from bao_core.upstream import Upstream
 from bao_core.workbench import Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bao_core.interfaces.executor import Executor, Worker
     from bao_core.interfaces.gate import Gate, Ticket
-    from bao_core.interfaces.scheduler import Scheduler
+    from bao_core.interfaces.scheduler import Placement, Scheduler
     from bao_core.model import CacheKey, Task, TaskGraph, TaskId
     from bao_core.task_keys import KeyedTask
     from bao_core.tiers import Hit
@@ -89,8 +90,10 @@ class Engine:
         self._downstream: dict[TaskId, list[TaskId]] = {}
         self._unfinished_upstream: dict[TaskId, int] = {}
         self._keyed: dict[TaskId, KeyedTask] = {}
-        self._standing: dict[TaskId, str] = {}
-        self._hits: dict[CacheKey, Hit] = {}
+        self._lookup = CacheLookup(
+            bench, lambda key, hit: self._inbox.put(partial(self._heard, key, hit))
+        )
+        self._awaiting: dict[CacheKey, TaskId] = {}
         self._restorable: dict[TaskId, TaskRun] = {}
         self._placeable: dict[TaskId, TaskRun] = {}
         self._ran_above: set[TaskId] = set()
@@ -107,7 +110,8 @@ class Engine:
         """Take every task to its end; how each ended, in the order in which they did."""
         self._keyed = self._bench.keys.keys_known_now()
         self._phase("keys")
-        self._look_up_what_is_known()
+        if self._bench.look_up:
+            self._lookup.begin(self._graph.tasks, self._keyed, self._phase)
         self._settle(self._initially_ready())
         while len(self._finished) < len(self._graph.tasks):
             if self._stopping is not None:
@@ -115,13 +119,14 @@ class Engine:
             else:
                 self._restore_some()
                 self._place()
-            if not self._running and len(self._finished) < len(self._graph.tasks):
+            busy = self._running or self._awaiting
+            if not busy and len(self._finished) < len(self._graph.tasks):
                 name = self._machinery.scheduler.name
                 raise GraphError(
                     f"scheduler '{name}' starts no task, though some could be started",
                     hint="choose another with `scheduler` in bao.toml",
                 )
-            if self._running:
+            if busy:
                 self._inbox.get()()
         return self._finished
 
@@ -138,6 +143,7 @@ class Engine:
                 f"interrupted: ending {what} {GRACE:g} s; interrupt again to end at once"
             )
         self.interrupted = self.interrupted or signal_number
+        self._bench.tiers.abandon()
         self._stop(Reason("interrupted", "the run was interrupted"), grace)
 
     def _ended(self, finished: Finished) -> None:
@@ -147,44 +153,15 @@ class Engine:
         """A hit that could not be restored is placed like any other miss."""
         self._placeable[task_id] = self._running.pop(task_id).job
 
+    def _heard(self, key: CacheKey, hit: Hit | None) -> None:
+        """A remote tier has answered; the task that waited for that goes on."""
+        self._lookup.take(key, hit)
+        if key in self._awaiting:
+            self._settle([self._awaiting.pop(key)])
+
     def _crashed(self, error: BaseException) -> None:
         self._stop(Reason("bao-failed", "bao itself failed"))
         raise error
-
-    # --- what is known before anything runs --------------------------------------------------
-
-    def _look_up_what_is_known(self) -> None:
-        bench = self._bench
-        if not bench.look_up:
-            return
-        wanted = {
-            task_id: keyed.key
-            for task_id, keyed in self._keyed.items()
-            if self._may_look_up(self._graph.tasks[task_id])
-        }
-        candidates: dict[TaskId, CacheKey] = {}
-        tasks, root, boot = bench.state.memory.tasks, bench.files.root, bench.boot
-        for task_id, key in wanted.items():
-            memory = tasks.get(task_id)
-            if (
-                memory is not None
-                and memory.key == key
-                and memory.boot == boot
-                and not memory.escaped
-                and (memory.log is not None or not bench.replay(self._graph.tasks[task_id]))
-                and stamps_stand(root, memory.stamps, recorded_at=memory.recorded_at)
-            ):
-                candidates[task_id] = key
-        self._phase("stamps")
-        there = bench.tiers.touch(candidates.values()) if candidates else {}
-        self._standing = {t: there[key] for t, key in candidates.items() if key in there}
-        rest = [key for task_id, key in wanted.items() if task_id not in self._standing]
-        if rest:
-            self._hits = bench.tiers.look_up(rest)
-        self._phase("lookup")
-
-    def _may_look_up(self, task: Task) -> bool:
-        return task.definition.cache and not task.transit and not self._bench.uncacheable(task)
 
     def _initially_ready(self) -> list[TaskId]:
         ready = []
@@ -202,9 +179,10 @@ class Engine:
         """Decide about ready tasks, and those that become ready by it, until work is needed."""
         pending = list(reversed(ready))
         if self._stopping is not None:
-            pending.extend((*self._placeable, *self._restorable))
+            pending.extend((*self._placeable, *self._restorable, *self._awaiting.values()))
             self._placeable.clear()
             self._restorable.clear()
+            self._awaiting.clear()
         while pending:
             task = self._graph.tasks[pending.pop()]
             finished = self._decide(task)
@@ -212,7 +190,7 @@ class Engine:
                 pending.extend(reversed(self._conclude(finished)))
 
     def _decide(self, task: Task) -> Finished | None:
-        """A task's end, if no work is needed for it; otherwise it is made ready to be placed."""
+        """A task's end, if no work is needed; otherwise it is made ready, or awaits an answer."""
         if (reason := self._why_skipped(task)) is not None:
             return Finished(task, "skipped", reasons=(reason,), tainted=True)
         try:
@@ -227,9 +205,12 @@ class Engine:
         taint = self._upstream.taint_of(task)
         if task.transit:
             return Finished(task, "passed", keyed=keyed, tainted=bool(taint), reasons=taint)
-        if not taint and self._standing.get(task.id) is not None:
+        if not taint and task.id in self._lookup.standing:
             return self._stood(task, keyed)
-        hit = None if taint else self._hits.get(keyed.key)
+        if not taint and self._lookup.is_open(keyed.key):
+            self._awaiting[keyed.key] = task.id
+            return None
+        hit = None if taint else self._lookup.hit(keyed.key)
         reasons = taint or (() if hit else self._why_executed(task, keyed))
         job = TaskRun(
             self._bench,
@@ -277,7 +258,7 @@ class Engine:
         known = self._keyed.get(task.id)
         upstream_ran = any(edge.id in self._ran_above for edge in task.upstream)
         if known is not None and not upstream_ran:
-            if task.id not in self._standing:
+            if task.id not in self._lookup.standing:
                 known.work_out()
             return known
         keys, check = self._bench.keys, self._bench.check
@@ -287,9 +268,9 @@ class Engine:
         keyed = keys.key(task, inputs, self._upstream.followed(task))
         if known is None or known.key != keyed.key:
             self._keyed[task.id] = keyed
-            self._standing.pop(task.id, None)
-            if self._bench.look_up and self._may_look_up(task):
-                self._hits.update(self._bench.tiers.look_up([keyed.key]))
+            self._lookup.standing.pop(task.id, None)
+            if self._lookup.may_ask(task):
+                self._lookup.ask({task.id: keyed.key})
         return keyed
 
     def _stood(self, task: Task, keyed: KeyedTask) -> Finished:
@@ -303,7 +284,7 @@ class Engine:
             keyed,
             memory.outputs,
             memory.stamps,
-            tier=self._standing[task.id],
+            tier=self._lookup.standing[task.id],
             stored=True,
             saved=memory.duration,
         )
@@ -333,10 +314,34 @@ class Engine:
         if not any(worker.free_slots for worker in workers):
             return
         ready = [self._ready_task(task_id) for task_id in sorted(self._placeable)]
-        for placement in self._machinery.scheduler.next(ready, workers):
+        for placement in self._placements(ready, workers):
             job = self._placeable.pop(placement.id)
             self._running[placement.id] = _Running(job, worker=placement.worker)
             self._ask_gates(placement.id)
+
+    def _placements(
+        self, ready: Sequence[ReadyTask], workers: Sequence[Worker]
+    ) -> Sequence[Placement]:
+        """What the scheduler says.
+
+        Raises:
+            PluginError: It fails, or says what is no placement of a task that is ready.
+        """
+        scheduler = self._machinery.scheduler
+        try:
+            placements = tuple(scheduler.next(ready, workers))
+            unknown = {placement.id for placement in placements} - {task.id for task in ready}
+        except Exception as error:
+            raise PluginError(
+                f"scheduler {called(scheduler)} failed: {type(error).__name__}: {error}",
+                hint="choose another with `scheduler` in bao.toml",
+            ) from error
+        if unknown or len(placements) > len({placement.id for placement in placements}):
+            raise PluginError(
+                f"scheduler {called(scheduler)} placed what was not ready, or one task twice",
+                hint="choose another with `scheduler` in bao.toml",
+            )
+        return placements
 
     def _ready_task(self, task_id: TaskId) -> ReadyTask:
         known = self._ready_tasks.get(task_id)
@@ -378,7 +383,7 @@ class Engine:
                 )
             except Exception as error:  # noqa: BLE001 - a gate fails alone
                 gates.remove(gate)
-                self._bench.bus.warn(f"gate '{gate.name}' failed and was switched off: {error!r}")
+                self._bench.bus.warn(f"gate {called(gate)} failed and was switched off: {error!r}")
                 running.granted += 1
                 continue
             running.tickets.append(ticket)

@@ -167,16 +167,25 @@ class EventBus:
         with self._lock:
             self._sinks.append(sink)
 
+    def unsubscribe(self, listener: object) -> None:
+        """Tell this one nothing any more, if it was told anything."""
+        with self._lock:
+            self._sinks = [sink for sink in self._sinks if sink is not listener]
+
     def emit(self, event: Event) -> None:
         """Tell all sinks. Never raises."""
         with self._lock:
             for sink in tuple(self._sinks):
                 try:
                     sink.handle(event)
-                except Exception as error:  # noqa: BLE001 - listeners fail alone
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - listeners fail alone
                     self._sinks.remove(sink)
-                    name = getattr(sink, "name", type(sink).__name__)
-                    self.warn(f"event sink '{name}' failed and was switched off: {error!r}")
+                    name = f"'{getattr(sink, 'name', type(sink).__name__)}'"
+                    if origin := getattr(sink, "origin", ""):
+                        name += f" ({origin})"
+                    self.warn(f"event sink {name} failed and was switched off: {error!r}")
 
     def warn(self, message: str, task: TaskId | None = None) -> None:
         """Tell the user something, once however often it is said."""

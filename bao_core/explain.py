@@ -15,12 +15,22 @@ if TYPE_CHECKING:
 
 
 class Explainer:
-    """Compares keys with what this machine, or a shared cache, remembers."""
+    """Compares keys with what this machine, or a shared cache, remembers.
 
-    def __init__(self, state: WorkspaceState, tiers: CacheTiers, keys: KeyMaker) -> None:
+    Args:
+        state: What this machine remembers.
+        tiers: The cache tiers.
+        keys: Makes the keys.
+        near: Ask no remote tier, since nothing in a run waits for it for that.
+    """
+
+    def __init__(
+        self, state: WorkspaceState, tiers: CacheTiers, keys: KeyMaker, *, near: bool = True
+    ) -> None:
         self._state = state
         self._tiers = tiers
         self._keys = keys
+        self._near = near
 
     def why_missed(self, task: Task, keyed: KeyedTask) -> tuple[Reason, ...]:
         """The differences from the last result; one reason at least."""
@@ -39,8 +49,8 @@ class Explainer:
         """The key and the parts of the last result of a task, from here or from a tier."""
         memory = self._state.memory.tasks.get(task_id)
         if memory is not None and memory.key:
-            blob = self._tiers.read_blob(memory.parts)
+            blob = self._tiers.read_blob(memory.parts, near=self._near)
             parts = decode_parts(blob) if blob is not None else None
             if parts is not None:
                 return memory.key, parts
-        return self._tiers.latest_parts(task_id)
+        return self._tiers.latest_parts(task_id, near=self._near)

@@ -59,11 +59,14 @@ class Forecast:
             explanation.saved = hit.result.duration
             explanation.compared_with = keyed.key
             return explanation
-        last = self._explainer.last_result(task.id)
+        # For one task, a shared cache may be asked as well.
+        bench = self._bench
+        explainer = Explainer(bench.state, bench.tiers, bench.keys, near=False)
+        last = explainer.last_result(task.id)
         if last is not None:
             explanation.compared_with = last[0]
         if answer == "miss":
-            explanation.differences = list(self._explainer.why_missed(task, keyed))
+            explanation.differences = list(explainer.why_missed(task, keyed))
         return explanation
 
     def _record(self, task: Task) -> TaskRecord:

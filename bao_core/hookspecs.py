@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 hookspec = pluggy.HookspecMarker("bao")
 hookimpl = pluggy.HookimplMarker("bao")
 
+API_VERSION = "1.0"
+"""The version of the hook API: every hook and every interface.
+
+The second number rises when a hook or a method with a default is added, the first when a plugin
+that worked may no longer do so. A plugin says with `requires = ">=1,<2"` what it works with.
+"""
+
 
 class CommandSpec(Struct, frozen=True):
     """A command that a plugin adds.
@@ -53,7 +60,21 @@ def bao_key_contributors() -> Sequence[type[KeyContributor]]:  # type: ignore[em
 
 @hookspec
 def bao_cache_backends() -> Sequence[type[CacheBackend | ObjectStore]]:  # type: ignore[empty-body]
-    """Offer places to keep results. The configuration's `[[cache]]` tables choose among them."""
+    """Offer places to keep results. The configuration's `[[cache]]` tables choose among them.
+
+    Called once an invocation, on the main thread, and only where a table names an offer of this
+    plugin. Each table opens an instance of its own; the order of the tables is that of looking up,
+    and the order of the offers never counts.
+
+    Returns:
+        Classes of `CacheBackend`, or of `ObjectStore`, which core wraps: `ObjectStoreCache` makes a
+        whole backend of it. A class whose `remote` is true is opened on a thread of its own, when
+        it is first asked something.
+
+    A hook that raises makes the tiers that name its offers errors, and the default tier is left
+    out. An instance that cannot be opened is named and left out of the run, which never fails for
+    it. A whole plugin stands in `docs/reference/interfaces/cache.md`.
+    """
 
 
 @hookspec

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from threading import Lock
 
-from bao_core.git import facts as git
 from bao_core.git.walking import holds_no_inputs
 
 TYPE_CHECKING = False
@@ -32,7 +31,9 @@ class IgnoredPaths:
                 place for path in paths for place in _with_folders(path) if place not in self._known
             }
             if asked:
-                ignored = git.ignored(self._root, sorted(asked), self._environ)
+                from bao_core.git import facts
+
+                ignored = facts.ignored(self._root, sorted(asked), self._environ)
                 self._known.update((place, place in ignored) for place in asked)
             return {path for path in paths if any(self._known[p] for p in _with_folders(path))}
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from bao_core.model import Workspace
+    from bao_core.model import Package, Workspace
 
 Node = TypeVar("Node", bound=str)
 
@@ -48,6 +48,12 @@ class PackageGraph:
                 names = {other for other in names if (name, other) not in self._circular}
             found = known[name] = tuple(sorted(names))
         return found
+
+    def needed_by_root(self) -> list[Package]:
+        """The packages that the root package depends on, directly or through others, by name."""
+        root = self.workspace.root_package
+        names = self.closure([root], up=False) - {root}
+        return [self.workspace.packages[name] for name in sorted(names)]
 
     def dependents(self, name: str, *, extras: bool = False) -> tuple[str, ...]:
         """The packages that depend on one directly, sorted."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bao_core.engine import Engine, Machinery
 from bao_core.environment import task_environment
-from bao_core.events import RunFinished, RunStarted
+from bao_core.events import NoteAdded, RunFinished, RunStarted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from bao_core.builtins.signals import Interrupts
     from bao_core.model import Package, Task, TaskFact, TaskGraph, TaskId
     from bao_core.session import RunOptions, Session
+    from bao_core.tiers import CacheTiers
     from bao_core.workbench import Finished, Workbench
+
+
+SIGINT = 2
 
 
 class Trace(Struct, frozen=True):
@@ -115,6 +119,7 @@ class Run:
         session.phase("run")
         code = self._exit_code(engine, finished)
         self._write_summary(graph, finished, bench, began, code)
+        code = self._finish_uploads(bench.tiers) or code
         session.bus.emit(
             RunFinished(
                 self._trace.run_id,
@@ -128,6 +133,24 @@ class Run:
         self._tidy(finished)
         session.phase("end")
         return code
+
+    def _finish_uploads(self, tiers: CacheTiers) -> int:
+        """Wait for what is on its way to remote tiers; an exit code if the user does not want to.
+
+        An interrupted run has abandoned it already.
+        """
+        remotes = tiers.remotes()
+        try:
+            tiers.finish()
+        except KeyboardInterrupt:
+            tiers.abandon()
+            self._session.bus.warn("interrupted: uploads to remote cache tiers were given up")
+            return 128 + SIGINT
+        if self._options.verbosity:
+            for remote in remotes:
+                if remote.traffic() is not None:
+                    self._session.bus.emit(NoteAdded(remote.account()))
+        return 0
 
     def _started(self, graph: TaskGraph, began: float) -> RunStarted:
         return RunStarted(

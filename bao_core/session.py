@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bao_core.events import Sink
     from bao_core.git.begun import BegunListing
     from bao_core.interfaces.workspace import WorkspaceProvider
-    from bao_core.model import FileTree, Package, TaskDefinition, TaskGraph, Workspace
+    from bao_core.model import FileTree, TaskDefinition, TaskGraph, Workspace
     from bao_core.records import Explanation, TaskRecord
     from bao_core.running import Trace
     from bao_core.selection import Selection
@@ -66,6 +66,7 @@ class RunOptions(Struct, frozen=True):
         keep_going: What runs on after a failure: `never` anything, `dependencies-successful` what
             does not depend on it, `always` everything.
         force: Whether everything is executed, whatever the cache holds.
+        remote: Whether remote cache tiers take part; None for unless `BAO_REMOTE` is 0.
         only: Whether upstream tasks that were not asked for are left out.
         summary: A file to write what happened to.
     """
@@ -75,6 +76,7 @@ class RunOptions(Struct, frozen=True):
     selecting: Selecting = Selecting()
     cache: bool = True
     force: bool = False
+    remote: bool | None = None
     only: bool = False
     concurrency: str | None = None
     keep_going: str = "never"
@@ -407,7 +409,7 @@ class Session:
             files=self.files,
             keys=keys,
             check=InputCheck(resolver, self.workspace, ignored),
-            tiers=self.tiers,
+            tiers=self._tiers_of(options),
             state=self.state,
             intents=OutputIntents(self.root, self.state, self.files.is_tracked),
             bus=self.bus,
@@ -424,6 +426,13 @@ class Session:
         )
         self.phase("inputs")
         return bench
+
+    def _tiers_of(self, options: RunOptions) -> CacheTiers:
+        """The tiers that take part in a run."""
+        remote = options.remote
+        if remote is None:
+            remote = self.environ.get("BAO_REMOTE", "").lower() not in {"0", "false", "no", "off"}
+        return self.tiers if remote else self.tiers.near()
 
     def _staging_dir(self) -> str:
         """A directory outside of the worktree that can be written to."""
@@ -448,16 +457,9 @@ class Session:
             global_inputs=named_identities(self.files, paths),
             contributors=contributors,
             contributed=contributed,
-            shared=self._shared_packages(),
+            # Under turbo.json, what the root package depends on concerns every task.
+            shared=self.packages.needed_by_root() if config.foreign else (),
         )
-
-    def _shared_packages(self) -> list[Package]:
-        """Under `turbo.json`, what the root package depends on concerns every task."""
-        if not self.config.foreign:
-            return []
-        root = self.workspace.root_package
-        names = self.packages.closure([root], up=False) - {root}
-        return [self.workspace.packages[name] for name in sorted(names)]
 
     def concurrency(self, options: RunOptions) -> int:
         """How many slots a run has: as asked for, as configured, or one a processor."""

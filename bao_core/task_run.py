@@ -19,7 +19,7 @@ from bao_core.outputs.stamps import stamps_equal
 from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
 from bao_core.task_log import TaskLog
-from bao_core.tiers import BytesSource
+from bao_core.tiers import BytesSource, TierFailedError
 from bao_core.workbench import Finished
 
 TYPE_CHECKING = False
@@ -130,6 +130,9 @@ class TaskRun:
             if stamps is None:
                 stamps = self._write_outputs(hit)
             log = self._replayed_log(hit)
+        except TierFailedError as error:
+            self._reasons = (Reason("tier-failed", str(error)),)
+            return None
         except CacheError as error:
             bench.tiers.discard(key, hit, str(error))
             self._reasons = (Reason("cache-damaged", "its cache entry was damaged"),)
@@ -193,14 +196,14 @@ class TaskRun:
         """The log of a hit: always if it is short enough to remember, else if it is shown.
 
         Raises:
-            CacheError: It is missing or damaged.
+            CacheError: It is missing or damaged, or its tier failed.
         """
         digest = hit.result.log
         if digest.size > INLINE_LOG and not self._bench.replay(self._task):
             return None
         if digest.size == 0:
             return b""
-        log = hit.tier.backend.read_blob(digest)
+        log = self._bench.tiers.read_from(hit, digest)
         if log is None:
             raise CacheError("its log is missing")
         return log
@@ -209,7 +212,10 @@ class TaskRun:
         tiers = self._bench.tiers
         if not tiers.writable_before(hit):
             return
-        kept = [tiers.read_blob(digest) for digest in (hit.result.log, hit.result.parts)]
+        try:
+            kept = [tiers.read_from(hit, digest) for digest in (hit.result.log, hit.result.parts)]
+        except CacheError:
+            return
         small = [BytesSource(data) for data in kept if data is not None]
         if len(small) == len(kept):
             files = sources(self._bench.files.root, hit.result)

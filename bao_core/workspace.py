@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from bao_core.config.model import RootConfig
 from bao_core.digests import hash_text
 from bao_core.errors import BaoError, OutputError, PluginError, WorkspaceError
+from bao_core.interfaces.component import called
 from bao_core.model import ROOT, Dependency, Package, TaskDefinition, TaskId, Workspace
 from bao_core.outputs import OutputSpec, find_overlaps
 from bao_core.state import read_checked, write_checked
@@ -105,7 +106,7 @@ def _named(provider: WorkspaceProvider) -> Iterator[None]:
         raise
     except Exception as error:
         raise PluginError(
-            f"workspace provider '{provider.name}' failed: {type(error).__name__}: {error}",
+            f"workspace provider {called(provider)} failed: {type(error).__name__}: {error}",
             hint="this is a bug of its plugin; disable it with BAO_DISABLE_PLUGINS",
         ) from error
 

@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
+import tomllib
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +171,43 @@ def repo(tmp_path: Path) -> Repo:
 def plain_directory(tmp_path: Path) -> Repo:
     """An empty directory that is no git repository."""
     return Repo(tmp_path, git=False)
+
+
+class Environment:
+    """A virtual environment that sees everything installed here, and plugins besides.
+
+    Attributes:
+        bin: Where its commands are.
+    """
+
+    def __init__(self, place: Path) -> None:
+        venv.create(place, with_pip=False)
+        self.bin = place / "bin"
+        (self._site,) = place.glob("lib/python*/site-packages")
+        here = sysconfig.get_path("purelib")
+        (self._site / "here.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+        for name, code in (
+            ("bao", "import bao_core.cli.main as it; raise SystemExit(it.main())"),
+            ("pytest", "import pytest; raise SystemExit(pytest.main())"),
+        ):
+            (self.bin / name).write_text(f"#!{self.bin / 'python'}\n{code}\n")
+            (self.bin / name).chmod(0o755)
+
+    def install(self, project: Path) -> None:
+        """Leave what an installer makes of a project, editable, without asking any index."""
+        table = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+        name, version = table["name"], table["version"]
+        info = self._site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        head = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+        needs = [f"Requires-Dist: {line}" for line in table["dependencies"]]
+        points = [f"{key} = {value}" for key, value in table["entry-points"]["bao"].items()]
+        (info / "METADATA").write_text("\n".join((*head, *needs, "")))
+        (info / "entry_points.txt").write_text("\n".join(("[bao]", *points, "")))
+        (self._site / f"{name}.pth").write_text(f"{project / 'src'}\n")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    """A virtual environment to install plugins in."""
+    return Environment(tmp_path / "environment")

@@ -66,10 +66,24 @@ class EventLog(EventSink):
 
     def handle(self, event: Event) -> None:
         """Write one line."""
-        if self._file is not None:
-            self._file.write(self._encoder.encode(event) + b"\n")
+        if self._file is None:
+            return
+        try:
+            line = self._encoder.encode(event)
+        except UnicodeEncodeError:
+            line = _escaped(event)
+        self._file.write(line + b"\n")
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _escaped(event: Event) -> bytes:
+    """The line of an event that tells of a name which is no UTF-8: such bytes stand as escapes."""
+    import json
+
+    from msgspec import to_builtins
+
+    return json.dumps(to_builtins(event), separators=(",", ":")).encode("ascii")

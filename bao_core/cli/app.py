@@ -165,11 +165,15 @@ def _build(commands: Sequence[Command]) -> typer.Typer:
     groups: dict[str, typer.Typer] = {}
     for command in commands:
         group, _, name = command.name.rpartition(" ")
-        if group and group not in groups:
-            groups[group] = typer.Typer(help=GROUPS[group], rich_markup_mode=None)
-            app.add_typer(groups[group], name=group)
-        target = groups.get(group, app)
-        target.command(name, help=command.help)(_command_function(command))
+        opened = group or command.name
+        if opened in GROUPS and opened not in groups:
+            groups[opened] = typer.Typer(help=GROUPS[opened], rich_markup_mode=None)
+            app.add_typer(groups[opened], name=opened)
+        function = _command_function(command)
+        if command.name in groups:
+            groups[command.name].callback(invoke_without_command=True)(function)
+        else:
+            groups.get(group, app).command(name, help=command.help)(function)
     return app
 
 
@@ -198,7 +202,7 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - Typer calls it
 def _command_function(command: Command) -> Callable[..., Any]:
     options = (*command.options, *GLOBAL_OPTIONS)
 
-    def call(ctx: typer.Context, **given: Any) -> tuple[Command, dict[str, Any]]:
+    def call(ctx: typer.Context, **given: Any) -> tuple[Command, dict[str, Any]] | None:
         values = dict(ctx.obj or {})
         before = values.get("verbosity", 0)
         values.update(_values(options, given))
@@ -206,7 +210,16 @@ def _command_function(command: Command) -> Callable[..., Any]:
             values["verbosity"] = before + given["verbosity"]
         if command.words is not None and (words := given[command.words.field]):
             values[command.words.field] = tuple(words)
-        return command, values
+        if ctx.invoked_subcommand is None:
+            return command, values
+        # A group that is a command as well: what stands here is for the command that follows.
+        for option in command.options:
+            if option.field in values:
+                raise UsageError(
+                    f"{option.flags[0]} is no option of bao {command.name} {ctx.invoked_subcommand}"
+                )
+        ctx.obj = values
+        return None
 
     parameters = {option.field: _parameter(option) for option in options}
     if command.words is not None:

@@ -61,7 +61,8 @@ def stats(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]
     """Print what each tier holds; returns the exit code."""
     arguments: CacheArguments = invocation.arguments
     with opened(invocation, environ, terminal) as session:
-        found = [_stats_of(tier) for tier in _tiers(session, arguments.tier)]
+        tiers = _tiers(session, arguments.tier)
+        found = [_stats_of(tier, terminal, alone=len(tiers) == 1) for tier in tiers]
     if arguments.json:
         terminal.json({"version": 1, "tiers": found})
         return 0
@@ -192,9 +193,16 @@ def size_text(count: int) -> str:
     return f"{count / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
 
 
-def _stats_of(tier: Tier) -> TierStats:
-    with _naming(tier):
-        found = tier.backend.stats()
+def _stats_of(tier: Tier, terminal: Terminal, *, alone: bool) -> TierStats:
+    """What a tier holds. One that fails is an error only where there is nothing else to tell."""
+    found = None
+    try:
+        with _naming(tier):
+            found = tier.backend.stats()
+    except BaoError as error:
+        if alone:
+            raise
+        terminal.warn(str(error))
     if found is None:
         return TierStats(tier.name)
     return TierStats(tier.name, found.location, found.entries, found.blobs, found.bytes)
@@ -241,6 +249,7 @@ def _naming(tier: Tier) -> Iterator[None]:
     except BaoError:
         raise
     except Exception as error:
+        origin = f" ({tier.backend.origin})" if tier.backend.origin else ""
         raise CacheError(
-            f"cache tier '{tier.name}' failed: {type(error).__name__}: {error}"
+            f"cache tier '{tier.name}'{origin} failed: {type(error).__name__}: {error}"
         ) from error

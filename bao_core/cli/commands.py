@@ -75,6 +75,16 @@ class PluginsArguments(Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class NewPluginArguments(Struct, frozen=True, kw_only=True):
+    """The command line of `bao plugins new`.
+
+    Attributes:
+        words: A kind, a name, and where to write, which may be missing.
+    """
+
+    words: tuple[str, ...] = ()
+
+
 class ConfigArguments(Struct, frozen=True, kw_only=True):
     """The command line of `bao config`."""
 
@@ -102,8 +112,12 @@ class PluginCommandArguments(Struct, frozen=True, kw_only=True):
     origin: str = ""
 
 
-GROUPS = {"cache": "Look at, mend and clean what was stored."}
-"""Groups of commands, with their help."""
+GROUPS = {
+    "cache": "Look at, mend and clean what was stored.",
+    "plugins": "List plugins, or write one.",
+}
+"""Groups of commands, with their help. One that is a command as well is carried out by itself where
+none of its commands follows."""
 
 COMMANDS: tuple[Command, ...] = (
     RUN,
@@ -204,6 +218,18 @@ COMMANDS: tuple[Command, ...] = (
         "List plugins, what they offer, and which are broken.",
         PluginsArguments,
         options=(_JSON,),
+    ),
+    Command(
+        "plugins new",
+        "Write the skeleton of a plugin, with tests that pass.",
+        NewPluginArguments,
+        words=Words(
+            "words",
+            "KIND NAME [DIRECTORY]",
+            "`cache-backend`, what it is called, and where to write it",
+            limit=3,
+            required=True,
+        ),
     ),
     Command(
         "config",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-_COLLECT_EVERY = 1_000_000
-"""Allocations between two searches for cyclic garbage. A run that is all hits makes hundreds of
-thousands of records, all of them in use, and with Python's default the collector would walk them
-again and again; a long run still has its cycles collected."""
 
 
 def main(argv: Sequence[str] | None = None, begun: BegunListing | None = None) -> int:
@@ -36,7 +31,6 @@ def main(argv: Sequence[str] | None = None, begun: BegunListing | None = None) -
     Returns:
         The exit code.
     """
-    gc.set_threshold(_COLLECT_EVERY)
     try:
         code = invoke(sys.argv[1:] if argv is None else argv, os.environ, begun)
         sys.stdout.flush()
@@ -88,7 +82,7 @@ def _read(argv: Sequence[str], environ: Mapping[str, str], terminal: Terminal) -
     return read_unusual(argv, environ, terminal)
 
 
-def _carry_out(  # noqa: PLR0911 - one for each command
+def _carry_out(  # noqa: C901, PLR0911 - one for each command
     invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]
 ) -> int:
     match invocation.command:
@@ -116,6 +110,10 @@ def _carry_out(  # noqa: PLR0911 - one for each command
             from bao_core.cli.plugins import plugins
 
             return plugins(invocation, terminal, environ)
+        case "plugins new":
+            from bao_core.cli.new_plugin import new_plugin
+
+            return new_plugin(invocation, terminal)
         case "config":
             from bao_core.cli.config import config
 

@@ -142,6 +142,7 @@ class RunArguments(SelectingArguments, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     no_cache: bool = False
     force: bool = False
+    remote: bool | None = None
     only: bool = False
     dry_run: str | None = None
     concurrency: str | None = None
@@ -220,6 +221,13 @@ RUN = Command(
             "store no results; those that are there are still restored",
         ),
         Option("force", ("--force",), "flag", "run everything, and replace what is in the cache"),
+        Option(
+            "remote",
+            ("--remote",),
+            "switch",
+            "whether to ask and fill remote cache tiers (default: unless `BAO_REMOTE` is 0)",
+            negative="--no-remote",
+        ),
         Option(
             "only",
             ("--only",),

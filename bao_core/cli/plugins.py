@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def plugins(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) -> int:
-    """List plugins; returns the exit code. All of them are loaded, to find out which are broken."""
+    """List plugins; returns the exit code. All of them are tried, to find out which are broken."""
     arguments: PluginsArguments = invocation.arguments
     with opened_host(invocation.directory, environ, terminal) as host:
-        host.load_all()
+        host.try_all()
         found = host.plugins()
     if arguments.json:
         terminal.json({"version": 1, "plugins": found})
@@ -37,5 +37,5 @@ def _print(plugin: PluginInfo, terminal: Terminal) -> None:
     for hook, names in plugin.offers.items():
         words = hook.removeprefix("bao_").replace("_", " ")
         terminal.line(f"    {words}: {', '.join(map(shown, names))}")
-    if plugin.error:
-        terminal.line(f"    {shown(plugin.error)}")
+    for text in (*plugin.remarks, *filter(None, [plugin.error])):
+        terminal.line(f"    {shown(text)}")

@@ -67,6 +67,7 @@ def _run_options(arguments: RunArguments, invocation: Invocation) -> RunOptions:
         selecting=selecting(arguments),
         cache=not arguments.no_cache,
         force=arguments.force,
+        remote=arguments.remote,
         only=arguments.only,
         concurrency=arguments.concurrency,
         keep_going=arguments.keep_going,

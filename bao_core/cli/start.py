@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 _NEED_FILES = frozenset({"ls", "run"})
 _MOVES = ("-C", "--directory")
 
+_COLLECT_EVERY = 1_000_000
+"""Allocations between two searches for cyclic garbage. A run that is all hits makes hundreds of
+thousands of records, all of them in use, and with Python's default the collector would walk them
+again and again; a long run still has its cycles collected."""
+
 
 def program() -> None:
     """Run bao as the whole of its process.
@@ -21,6 +27,7 @@ def program() -> None:
     Python's own way out frees every object one by one, which takes a tenth of a run of hits. All
     that has to be closed and written is closed and written by now.
     """
+    gc.set_threshold(_COLLECT_EVERY)
     begun = begin(sys.argv[1:], os.environ)
     from bao_core.cli.main import main
 

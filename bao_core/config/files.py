@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bao_core.config.checks import parse_duration
 from bao_core.config.errors import ConfigFile, unknown_name
 from bao_core.config.lines import format_key, parse_key
 from bao_core.config.model import (
@@ -116,8 +117,23 @@ def _tiers(
         own = entry.__struct_fields__
         settings = {name: value for name, value in table.items() if name not in own}
         key = format_key((*file.prefix, "cache", index))
-        tiers.append(CacheTable(entry.name, entry.backend, entry.read, entry.write, settings, key))
+        tiers.append(
+            CacheTable(
+                entry.name,
+                entry.backend,
+                entry.read,
+                entry.write,
+                settings,
+                key,
+                max_wait=_seconds(entry.max_wait),
+                max_upload_wait=_seconds(entry.max_upload_wait),
+            )
+        )
     return tuple(tiers)
+
+
+def _seconds(duration: float | str) -> float:
+    return parse_duration(duration) if isinstance(duration, str) else float(duration)
 
 
 def read_package_extras(config: RootConfig, package: Package, tree: FileTree) -> PackageExtras:

@@ -45,6 +45,8 @@ class CacheTable(Struct, frozen=True):
         backend: The name of a cache backend that a plugin offers.
         read: Whether results are looked up there.
         write: `always`, `never`, or `trusted` for a tier that only trusted runs write to.
+        max_wait: Seconds that a run waits in all for a remote tier that gets nothing done.
+        max_upload_wait: Seconds that the end of a run waits for uploads to a remote tier.
         settings: The remaining keys of the table, for the backend.
         key: The place of the table in the file that `RootConfig.path` names, such as
             `tool.bao.cache[0]`; empty for the tier that there is without any configuration.
@@ -56,6 +58,8 @@ class CacheTable(Struct, frozen=True):
     write: str = "always"
     settings: dict[str, Any] = field(default_factory=dict)
     key: str = ""
+    max_wait: float = 5.0
+    max_upload_wait: float = 60.0
 
 
 DEFAULT_CACHE = CacheTable("disk", "local")

@@ -139,12 +139,17 @@ class CacheEntry(Struct, frozen=True):
         read: Whether results are looked up there.
         write: Whether results are stored there: `always`, `never`, or `trusted` for a tier that
             only trusted runs write to.
+        max_wait: How long a run waits in all for a remote tier that gets nothing done: seconds, or
+            a text such as `500ms`.
+        max_upload_wait: How long the end of a run waits for uploads to a remote tier.
     """
 
     name: Word
     backend: Word
     read: bool = True
     write: Literal["always", "never", "trusted"] = "always"
+    max_wait: Seconds | Duration = 5
+    max_upload_wait: Seconds | Duration = 60
 
 
 class RootTables(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from msgspec import Struct
 
@@ -82,6 +82,20 @@ class CacheStats(Struct, frozen=True):
     bytes: int
 
 
+class Traffic(Struct, frozen=True):
+    """What a backend has asked of somebody else since it was opened.
+
+    Attributes:
+        requests: How many there were, those that failed included.
+        read: Bytes that came.
+        written: Bytes that went.
+    """
+
+    requests: int = 0
+    read: int = 0
+    written: int = 0
+
+
 class BlobSource(ABC):
     """Bytes to be stored, which can be read as often as needed.
 
@@ -124,8 +138,15 @@ class CacheBackend(Component):
     Promises: an entry becomes visible only when all its blobs are there; the first write of a key
     wins; what is read is verified, and what does not verify is a miss and is removed. Methods may
     be called from several threads at once. An exception from any of them switches the tier off for
-    the rest of the run, with one warning; it never fails a task.
+    the rest of the run, with one warning; it never fails a task. A remote backend is opened and
+    called on threads that a run waits for only so long, and may raise twice before it is left out.
+
+    Attributes:
+        remote: Whether its answers come over a network, or from anything else that may be slow or
+            hang.
     """
+
+    remote: ClassVar[bool] = False
 
     @abstractmethod
     def get_entries(self, keys: Collection[CacheKey]) -> Iterator[tuple[CacheKey, ActionResult]]:
@@ -133,6 +154,19 @@ class CacheBackend(Component):
 
         An entry that is there but damaged is removed and left out.
         """
+
+    def look_up(self, keys: Collection[CacheKey]) -> Iterator[tuple[CacheKey, ActionResult | None]]:
+        """Look up results as `get_entries` does, and tell misses as they are known as well.
+
+        A task without a result starts as soon as its miss is told. By default misses are told once
+        all hits are.
+        """
+        missing = dict.fromkeys(keys)
+        for key, result in self.get_entries(keys):
+            missing.pop(key, None)
+            yield key, result
+        for key in missing:
+            yield key, None
 
     @abstractmethod
     def put_entry(
@@ -181,6 +215,15 @@ class CacheBackend(Component):
         with self.open_blob(digest) as stream:
             return None if stream is None else stream.read()
 
+    def peek(self, digest: Digest) -> bytes | None:
+        """A verified blob that is on this machine already; nobody is asked for it.
+
+        Used for remote backends, so that what came with an entry is not asked for again. None by
+        default.
+        """
+        del digest
+        return None
+
     @abstractmethod
     def open_blob(
         self, digest: Digest, *, offset: int = 0
@@ -215,6 +258,13 @@ class CacheBackend(Component):
     def rebuild(self) -> None:
         """Make derived data, such as a catalogue, anew from the entries themselves."""
 
+    def flush(self) -> None:
+        """Write what was gathered; called once a run has stored everything it stores."""
+
+    def traffic(self) -> Traffic | None:
+        """What it has asked of others so far; None where it does not count."""
+        return None
+
 
 class ObjectInfo(Struct, frozen=True):
     """An object of a store: its name, its bytes, and when it was last changed (epoch seconds)."""
@@ -225,15 +275,38 @@ class ObjectInfo(Struct, frozen=True):
 
 
 class ObjectStore(Component):
-    """Named bytes: what most third parties write, and core builds a cache backend on."""
+    """Named bytes: what most third parties write, and core builds a cache backend on.
+
+    Names are relative paths of ASCII letters, digits and `-._/`, at most 250 characters. Methods
+    may be called from several threads at once. An exception counts as a failure of the tier, never
+    of a task; whether and how often to try again first is the store's own business, and so is a
+    limit on the time that a request takes.
+
+    Attributes:
+        remote: As in `CacheBackend`.
+    """
+
+    remote: ClassVar[bool] = True
+
+    def location(self) -> str:
+        """Where the objects are, for people; without secrets."""
+        return self.name
 
     @abstractmethod
     def get(self, name: str) -> AbstractContextManager[BinaryIO] | None:
-        """An object's bytes, or None where there is none."""
+        """An object's bytes, or None where there is none.
+
+        The stream should give bytes as they arrive: they are how a run tells slow from dead.
+        """
 
     @abstractmethod
     def put(self, name: str, source: BlobSource, *, replace: bool = False) -> bool:
-        """Store an object whole or not at all; False if it was there already and stays."""
+        """Store an object whole or not at all; False if it was there already and stays.
+
+        Two that put the same name at once should not both be told True. A store that cannot do
+        without a race may let the later one win: what a name means never differs, and every reader
+        verifies. If the source raises, nothing must be stored.
+        """
 
     @abstractmethod
     def exists(self, names: Collection[str]) -> set[str]:

@@ -63,10 +63,13 @@ class Component(ABC):
         name: The word used in the configuration, unique among the offers of its hook.
         Settings: A msgspec Struct; the configuration is decoded into it, and a value it refuses
             is reported with file and line before `open` is called.
+        origin: The distribution that offers it and its version, such as `bao-cache-redis 1.2`.
+            Set by core, for messages; empty for what bao brings itself.
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[Struct]] = NoSettings
+    origin: ClassVar[str] = ""
 
     @classmethod
     def open(cls, settings: Any, context: Context) -> Self:
@@ -85,3 +88,8 @@ class Component(ABC):
 
     def close(self) -> None:  # noqa: B027 - most components hold nothing to let go of
         """Let go of everything held. Called once, on the main thread."""
+
+
+def called(component: Component | type[Component]) -> str:
+    """What a component is called in messages: `'redis' (bao-cache-redis 1.2)`."""
+    return f"'{component.name}' ({component.origin})" if component.origin else f"'{component.name}'"

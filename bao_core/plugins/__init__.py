@@ -1,6 +1,6 @@
 """The plugin host: loads plugins, asks them one typed question a hook, and names what is broken.
 
-A plugin that cannot be imported, that implements a hook that does not exist, that raises or that
+A plugin that cannot be imported, that implements a hook that does not exist, that raises, hangs or
 answers nonsense is switched off for the invocation and named, with its distribution and version.
 What that means for the run is the caller's to decide: `PluginHost.failed_offering` tells it.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bao_core.digests import hash_text
 from bao_core.plugins.inventory import BUILT_IN, InventoryFile
-from bao_core.plugins.loading import PluginFault, PluginLoader
+from bao_core.plugins.isolation import TIME_LIMIT, PluginFault, time_limit
+from bao_core.plugins.loading import PluginLoader
 from bao_core.plugins.status import Plugin, PluginInfo
 
 TYPE_CHECKING = False
@@ -34,8 +35,8 @@ class PluginHost:
     """All plugins of one invocation.
 
     Nothing is imported until something is asked, and then only the plugins that the inventory says
-    answer it; plugins that it does not know yet are asked everything once. Every answer is sorted
-    by name. To be used on the main thread only.
+    answer it; plugins that it does not know yet are asked everything once, in a process of their
+    own. Every answer is sorted by name. To be used on the main thread only.
     """
 
     def __init__(
@@ -45,15 +46,16 @@ class PluginHost:
         disabled: Collection[str],
         also_disabled: Callable[[], Collection[str]] | None,
         warn: Callable[[str], None],
+        limit: float = TIME_LIMIT,
     ) -> None:
         self._file = file
         self._inventory = file.read()
         self._also_disabled = also_disabled
         self._warn = warn
-        self._loader = PluginLoader()
+        self._limit = limit
+        self._loader = PluginLoader(limit)
         self._plugins = [Plugin(record) for record in self._inventory.plugins]
         self._settled = False
-        self._refuse_same_names()
         self.disable(disabled)
 
     @classmethod
@@ -70,16 +72,24 @@ class PluginHost:
 
         Args:
             state_dir: The user's directory for what bao remembers; need not exist.
-            environ: `BAO_DISABLE_PLUGINS` in it names plugins to leave out.
+            environ: `BAO_DISABLE_PLUGINS` in it names plugins to leave out, and
+                `BAO_PLUGIN_TIMEOUT` says how long each may take.
             disabled: Names of plugins to leave out, of their entry points or distributions.
             also_disabled: Asked for more such names right before the first plugin is imported
-                that the inventory does not know. The configuration that disables plugins lies at
-                the root, which is found with the help of plugins: this can look for it.
+                that the inventory does not know, or one is refused. The configuration that
+                disables plugins lies at the root, which is found with the help of plugins: this
+                can look for it.
             warn: Takes a clause about each plugin that is broken.
         """
         named = environ.get(DISABLE_VARIABLE, "").split(",")
         off = {*disabled, *(name.strip() for name in named if name.strip())}
-        return cls(InventoryFile(state_dir), disabled=off, also_disabled=also_disabled, warn=warn)
+        return cls(
+            InventoryFile(state_dir),
+            disabled=off,
+            also_disabled=also_disabled,
+            warn=warn,
+            limit=time_limit(environ),
+        )
 
     def disable(self, names: Collection[str]) -> None:
         """Leave these plugins out. Has to be said before anything is asked of them."""
@@ -190,11 +200,13 @@ class PluginHost:
             parts += [str(plugin.usable), *map(str, plugin.knowledge.sources)]
         return hash_text(*parts)
 
-    def load_all(self) -> None:
-        """Import every plugin and ask it everything, to find out which are broken."""
-        self._settle()
-        for plugin in self._plugins:
-            self._ask_everything(plugin)
+    def try_all(self) -> None:
+        """Import every plugin and ask it everything, to find out which are broken.
+
+        Also those that are known, and those that took too long before.
+        """
+        self._settle(again=True)
+        self._try([plugin for plugin in self._plugins if plugin.usable and not plugin.tried])
 
     def failed_offering(self, hook: str) -> list[PluginInfo]:
         """The plugins that are broken and, when they last were not, answered this hook.
@@ -244,29 +256,51 @@ class PluginHost:
         self._settle()
         return (plugin for plugin in self._plugins if plugin.status != "disabled")
 
-    def _settle(self) -> None:
-        """Ask every plugin that the inventory does not know everything, once."""
+    def _settle(self, *, again: bool = False) -> None:
+        """Ask every plugin that the inventory does not know everything, once.
+
+        Args:
+            again: Also those that took too long before.
+        """
         if self._settled:
             return
         self._settled = True
-        if self._also_disabled is not None and any(self._unknown()):
+        doubtful = [
+            plugin
+            for plugin in self._plugins
+            if plugin.usable and (plugin.record.refused or not plugin.record.is_known())
+        ]
+        if self._also_disabled is not None and doubtful:
             self.disable(self._also_disabled())
-        unknown = list(self._unknown())
-        for plugin in unknown:
-            self._ask_everything(plugin)
-            if plugin.usable:
-                plugin.record.knowledge = plugin.gained()
-        if any(plugin.usable for plugin in unknown):
-            self._file.write(self._inventory)
+        self._refuse_same_names()
+        for plugin in filter(_is_usable, doubtful):
+            if plugin.record.refused:
+                self._switch_off(plugin, plugin.record.refused)
+            elif not again and (fault := plugin.record.known_fault()):
+                advice = "it is tried again when it changes, or by `bao plugins`"
+                self._switch_off(plugin, f"{fault} ({advice})")
+        self._try(list(filter(_is_usable, doubtful)))
         self._refuse_same_offers()
 
-    def _unknown(self) -> Iterator[Plugin]:
-        return (p for p in self._plugins if p.usable and not p.record.is_known())
+    def _try(self, plugins: Sequence[Plugin]) -> None:
+        """Ask these plugins everything, and remember what they say."""
+        if not plugins:
+            return
+        from bao_core.plugins.trial import tried, tried_here
 
-    def _ask_everything(self, plugin: Plugin) -> None:
-        self._load(plugin)
-        for hook in tuple(plugin.implemented):
-            self._ask(plugin, hook)
+        changed = False
+        for plugin in plugins:
+            record = plugin.record
+            verdict = (tried_here if record.name == BUILT_IN else tried)(record, self._limit)
+            changed = changed or verdict.knowledge is not None or verdict.hanging != record.fault
+            record.fault = verdict.hanging
+            if verdict.knowledge is None:
+                self._switch_off(plugin, verdict.fault)
+            else:
+                record.knowledge, plugin.tried = verdict.knowledge, True
+            self._tell_printed(plugin, verdict.printed)
+        if changed:
+            self._file.write(self._inventory)
 
     def _load(self, plugin: Plugin) -> None:
         if plugin.status != "not loaded":
@@ -287,7 +321,15 @@ class PluginHost:
                 plugin.answers[hook] = self._loader.ask(hook, plugin.implemented[hook])
             except PluginFault as fault:
                 self._switch_off(plugin, str(fault))
+            else:
+                plugin.sign(hook)
+        self._tell_printed(plugin, self._loader.printed())
         return plugin.answers.get(hook, ()) if plugin.usable else ()
+
+    def _tell_printed(self, plugin: Plugin, text: str) -> None:
+        if text and plugin.usable and not plugin.printed:
+            plugin.printed = True
+            self._warn(f"{plugin} printed while it was imported: {text.splitlines()[0][:100]!r}")
 
     def _recalls(self, plugin: Plugin, hook: str) -> bool:
         """Take a plugin's answer from what is remembered of it, where that is possible.
@@ -303,12 +345,14 @@ class PluginHost:
             plugin.answers[hook] = self._loader.recall(hook, places)
         except PluginFault as fault:
             self._switch_off(plugin, str(fault))
-            return True
+        else:
+            plugin.sign(hook)
+        self._tell_printed(plugin, self._loader.printed())
         return True
 
     def _refuse_same_names(self) -> None:
         taken: dict[str, Plugin] = {}
-        for plugin in self._plugins:
+        for plugin in filter(_is_usable, self._plugins):
             first = taken.setdefault(plugin.record.name, plugin)
             if first is not plugin:
                 self._switch_off(plugin, f"has the name of {first}")
@@ -325,3 +369,7 @@ class PluginHost:
     def _switch_off(self, plugin: Plugin, fault: str) -> None:
         plugin.status, plugin.error = "failed", fault
         self._warn(f"{plugin} {fault}; it is switched off")
+
+
+def _is_usable(plugin: Plugin) -> bool:
+    return plugin.usable

@@ -16,6 +16,7 @@ from msgspec.msgpack import Decoder
 
 from bao_core import __version__
 from bao_core.digests import hash_text
+from bao_core.plugins.requirements import core_complaint
 from bao_core.state import read_checked, write_checked
 
 TYPE_CHECKING = False
@@ -62,6 +63,8 @@ class Knowledge(Struct, array_like=True):
         classes: Where its offers are found, as `module:name`, by hook; those hooks are left out of
             which an offer is not found again that way.
         sources: The files that this was gained from.
+        seconds: How long it took to be imported and to answer everything.
+        prints: Whether it printed to standard output meanwhile.
     """
 
     version: str
@@ -72,6 +75,21 @@ class Knowledge(Struct, array_like=True):
     commands: tuple[tuple[str, str, str], ...] = ()
     classes: dict[str, tuple[str, ...]] = {}
     sources: tuple[Source, ...] = ()
+    seconds: float = 0.0
+    prints: bool = False
+
+
+class KnownFault(Struct, array_like=True):
+    """Why a plugin is not tried again until it changes: it cost all the time that it may take.
+
+    Attributes:
+        version: Of its distribution, then.
+        sources: Files of the plugin, as they were then.
+    """
+
+    text: str
+    version: str
+    sources: tuple[Source, ...]
 
 
 class PluginRecord(Struct, array_like=True):
@@ -81,22 +99,32 @@ class PluginRecord(Struct, array_like=True):
         name: Of its entry point.
         target: The value of its entry point, which should be a module.
         distribution: The distribution that brought it, and its version.
+        refused: What its distribution's dependencies say against this version of bao.
         knowledge: None as long as it was never asked with success.
+        fault: Why it is not tried again until it changes; None for most.
     """
 
     name: str
     target: str
     distribution: str
     version: str
+    refused: str = ""
     knowledge: Knowledge | None = None
+    fault: KnownFault | None = None
 
     def is_known(self) -> bool:
         """Whether what is remembered of it still holds."""
-        knowledge = self.knowledge
+        return self._holds(self.knowledge)
+
+    def known_fault(self) -> str:
+        """Why it is not tried again; empty where it is."""
+        return self.fault.text if self.fault is not None and self._holds(self.fault) else ""
+
+    def _holds(self, remembered: Knowledge | KnownFault | None) -> bool:
         return (
-            knowledge is not None
-            and knowledge.version == self.version
-            and all(source_of(source.path) == source for source in knowledge.sources)
+            remembered is not None
+            and remembered.version == self.version
+            and all(source_of(source.path) == source for source in remembered.sources)
         )
 
 
@@ -106,11 +134,13 @@ class Inventory(Struct, array_like=True):
     Attributes:
         identity: Of the import path that they were found on.
         settled: Whether every change of that path after it was looked at shows in its identity.
+        core: The version of bao that asked the plugins.
     """
 
     identity: str
     settled: bool
     plugins: list[PluginRecord]
+    core: str = __version__
 
 
 class InventoryFile:
@@ -133,9 +163,12 @@ class InventoryFile:
             return old
         settled = self._newest < time.time_ns() - _RACY
         current = Inventory(self._identity, settled, [_built_in(), *_scan()])
-        known = {_key(record): record.knowledge for record in old.plugins}
+        known = {_key(record): record for record in old.plugins if old.core == __version__}
         for record in current.plugins:
-            record.knowledge = known.get(_key(record))
+            if (before := known.get(_key(record))) is not None:
+                record.knowledge = before.knowledge
+                # What a plugin hung in may have been in another distribution, now mended.
+                record.fault = before.fault if old.identity == self._identity else None
         self.write(current)
         return current
 
@@ -224,10 +257,11 @@ def _scan() -> Iterator[PluginRecord]:
                 continue
             name, version = distribution.name, distribution.version
             points = [point for point in distribution.entry_points if point.group == GROUP]
+            refused = core_complaint(name, distribution.requires or ())
         except Exception:  # noqa: BLE001, S112 - whatever is wrong with a stranger
             continue
         for point in points:
             # The first on the import path hides others of the same distribution.
             key = (point.name, name)
-            found.setdefault(key, PluginRecord(point.name, point.value, name, version))
+            found.setdefault(key, PluginRecord(point.name, point.value, name, version, refused))
     yield from (found[key] for key in sorted(found))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 from types import FunctionType
+from typing import TypeVar
 
 from bao_core.plugins.checks import HOOKS, answer_complaint
+from bao_core.plugins.isolation import Isolated, PluginFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import ModuleType, TracebackType
-    from typing import Any, TextIO
+    from types import ModuleType
+    from typing import Any
 
     from pluggy import PluginManager
 
-
-class PluginFault(Exception):  # noqa: N818 - it is never raised out of the plugin host
-    """What is wrong with a plugin, as one clause that continues its name."""
+Result = TypeVar("Result")
 
 
 class PluginLoader:
@@ -25,10 +25,21 @@ class PluginLoader:
 
     pluggy knows the hooks and checks the signatures; it is not left to call them, because it calls
     in an order that depends on the disk and stops at the first exception.
+
+    Args:
+        limit: Seconds that an import, or the answer to a hook, may take.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
         self._manager: PluginManager | None = None
+        self._printed: list[str] = []
+
+    def printed(self) -> str:
+        """What was printed to standard output since this was last asked."""
+        text = "\n".join(filter(None, self._printed))
+        self._printed.clear()
+        return text
 
     def load(self, name: str, target: str) -> dict[str, Callable[[], object]]:
         """Import a plugin; returns what it implements, by hook.
@@ -42,14 +53,16 @@ class PluginLoader:
         """
         if ":" in target:
             raise PluginFault(f"names '{target}' in its entry point, which must be a module")
-        manager = self._plugin_manager()
-        with _Isolated("failed to import"):
-            from importlib import import_module
+        from importlib import import_module
 
-            module = import_module(target)
-        with _Isolated("was refused"):
+        manager = self._plugin_manager()
+        module = self._isolated("failed to import", "be imported", lambda: import_module(target))
+
+        def register() -> None:
             _check_markers(module, manager)
             manager.register(module, name)
+
+        self._isolated("was refused", "be looked at", register)
         try:
             return _implementations(manager, name)
         except PluginFault:
@@ -62,12 +75,23 @@ class PluginLoader:
         Raises:
             PluginFault: It raised, or answered what is no answer to this hook.
         """
-        with _Isolated(f"failed in {hook}"):
+
+        def offers() -> tuple[Any, ...]:
             answer: Any = implementation()
             complaint = answer_complaint(hook, answer)
-        if complaint is not None:
-            raise PluginFault(f"{complaint} in {hook}")
-        return tuple(answer)
+            if complaint is not None:
+                raise PluginFault(f"{complaint} in {hook}")
+            return tuple(answer)
+
+        return self._isolated(f"failed in {hook}", f"answer {hook}", offers)
+
+    def _isolated(self, failing: str, doing: str, work: Callable[[], Result]) -> Result:
+        isolated = Isolated(failing, doing, self._limit)
+        try:
+            with isolated:
+                return work()
+        finally:
+            self._printed.append(isolated.printed)
 
     def recall(self, hook: str, places: Sequence[str]) -> Sequence[Any]:
         """The offers that a plugin made to a hook when it was asked; imports no more than them.
@@ -79,12 +103,15 @@ class PluginLoader:
         Raises:
             PluginFault: They cannot be imported, or are no answer to this hook any more.
         """
-        with _Isolated("failed to import"):
+
+        def offers() -> tuple[Any, ...]:
             answer = tuple(_class_at(place) for place in places)
             complaint = answer_complaint(hook, answer)
-        if complaint is not None:
-            raise PluginFault(f"{complaint} in {hook}")
-        return answer
+            if complaint is not None:
+                raise PluginFault(f"{complaint} in {hook}")
+            return answer
+
+        return self._isolated("failed to import", "be imported", offers)
 
     def _plugin_manager(self) -> PluginManager:
         if self._manager is None:
@@ -132,20 +159,29 @@ def _class_at(place: str) -> Any:
     return found
 
 
-def mentioned_hooks(target: str) -> tuple[str, ...]:
+def mentioned_hooks(target: str) -> tuple[str, ...] | None:
     """The hooks that the source of a module speaks of, without importing it.
 
-    Tells what a plugin would offer that cannot be imported and never was; all hooks where the
-    source cannot be found.
+    Tells what a plugin would offer that cannot be imported and never was; None where there is no
+    such module.
     """
-    source = _source(target)
+    source = module_source(target)
     if source is None:
-        return HOOKS
+        return None
     return tuple(hook for hook in HOOKS if hook.encode() in source)
 
 
-def _source(target: str) -> bytes | None:
-    """The source of a module, found without importing the packages that it stands in."""
+def module_source(target: str) -> bytes | None:
+    """What the file of a module holds; None where there is none."""
+    try:
+        with open(module_file(target) or "", "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def module_file(target: str) -> str | None:
+    """The file of a module, found without importing the packages that it stands in."""
     path: Sequence[str] | None = None
     origin: str | None = None
     parts = target.split(".")
@@ -154,11 +190,7 @@ def _source(target: str) -> bytes | None:
         if spec is None:
             return None
         path, origin = spec.submodule_search_locations, spec.origin
-    try:
-        with open(origin or "", "rb") as file:
-            return file.read()
-    except OSError:
-        return None
+    return origin
 
 
 def _find_spec(name: str, path: Sequence[str] | None) -> Any:
@@ -217,48 +249,3 @@ def _unknown_hook(manager: PluginManager, name: str) -> str | None:
             meant = f"; did you mean {near[0]}?" if near else ""
             return f"implements {hook}, which is no hook of bao{meant}"
     return None
-
-
-class _Isolated:
-    """Runs somebody else's code.
-
-    What it raises becomes a `PluginFault`, also an exit; what it prints goes to standard error,
-    where it spoils no JSON. Only an interrupt passes.
-    """
-
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
-        self._stdout: TextIO | None = None
-
-    def __enter__(self) -> None:
-        self._stdout = sys.stdout
-        sys.stdout = sys.stderr
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        sys.stdout = self._stdout
-        if error is None or isinstance(error, KeyboardInterrupt | PluginFault):
-            return
-        text = " ".join(str(error).split())
-        described = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        raise PluginFault(f"{self._doing}: {described}{_place(error, traceback)}") from error
-
-
-def _place(error: BaseException, traceback: TracebackType | None) -> str:
-    """Where an exception arose, as far as that is in the plugin or in what it uses."""
-    if isinstance(error, SyntaxError):
-        file, line = error.filename or "", error.lineno or 0
-    else:
-        file, line = "", 0
-        while traceback is not None:
-            name = traceback.tb_frame.f_code.co_filename
-            if not name.startswith("<") and name != __file__:
-                file, line = name, traceback.tb_lineno
-            traceback = traceback.tb_next
-        if "/importlib/" in file:
-            return ""
-    return f" ({'/'.join(file.split('/')[-2:])}:{line})" if file else ""

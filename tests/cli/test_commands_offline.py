@@ -55,6 +55,8 @@ HOSTILE = 'we"b\\n\nx\udcff'
 class FakeBackend:
     """Stands for a cache backend; tells what was done to it."""
 
+    origin = ""
+
     def __init__(self, *, stats: CacheStats | None = None, fault: Exception | None = None) -> None:
         self._stats = stats
         self._fault = fault
@@ -613,6 +615,19 @@ def test_a_tier_that_raises_is_named(fake: FakeSession, bao: Run) -> None:
     assert fake.closed == 1
 
 
+def test_a_tier_that_raises_does_not_hide_the_others(fake: FakeSession, bao: Run) -> None:
+    broken = FakeBackend(fault=OSError("gone"))
+    broken.origin = "bao-team 1.2"
+    fake.tiers = [
+        FakeTier("team", broken),
+        FakeTier("disk", FakeBackend(stats=CacheStats("/c", 3, 9, 5 * 1024**3))),
+    ]
+    code, out, err = bao("cache", "stats", "--json")
+    assert code == 0
+    assert err == "warning: cache tier 'team' (bao-team 1.2) failed: OSError: gone\n"
+    assert [tier["entries"] for tier in json.loads(out)["tiers"]] == [None, 3]
+
+
 def test_an_unknown_tier_and_no_tier_at_all(fake: FakeSession, bao: Run) -> None:
     fake.tiers = [FakeTier("disk", FakeBackend())]
     code, _, err = bao("cache", "stats", "--tier", "disc")
@@ -905,6 +920,7 @@ def test_plugins_are_listed_outside_of_a_workspace_too(tmp_path: Path, site: Pat
     done = real("plugins", "--json", cwd=tmp_path, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stderr
     listed = {plugin["name"]: plugin for plugin in json.loads(done.stdout)["plugins"]}
+    assert listed["hello"].pop("seconds") > 0
     assert listed["hello"] == {
         "name": "hello",
         "distribution": "bao-hello",
@@ -914,6 +930,7 @@ def test_plugins_are_listed_outside_of_a_workspace_too(tmp_path: Path, site: Pat
         "error": "",
         "hooks": ["bao_commands"],
         "offers": {"bao_commands": ["gone", "hello", "tool"]},
+        "remarks": [],
     }
     assert listed["bao"]["distribution"] == "bao-core"
 

@@ -11,11 +11,15 @@ import pytest
 
 from bao_core.cli import cache, graph, ls
 from bao_core.cli.commands import COMMANDS, SHELLS
+from bao_core.cli.new_plugin import KINDS
 from bao_core.cli.options import GLOBAL_OPTIONS, Command, Option
 from bao_core.config import RootConfig
+from bao_core.hookspecs import API_VERSION
 from bao_core.model import Reason
 from bao_core.plugins.checks import HOOKS, RESERVED_COMMANDS
-from bao_core.plugins.status import PluginInfo
+from bao_core.plugins.isolation import TIME_LIMIT, TIMEOUT_VARIABLE
+from bao_core.plugins.requirements import api_complaint, core_complaint, literal_requires
+from bao_core.plugins.status import SLOW, PluginInfo
 from bao_core.records import Explanation, Summary, TaskRecord
 
 if TYPE_CHECKING:
@@ -153,3 +157,35 @@ def test_the_configuration_document_names_fields_that_exist() -> None:
     document = json.loads(example.group(1))
     assert list(document) == ["version", "root", "config"]
     assert set(document["config"]) <= set(RootConfig.__struct_fields__)
+
+
+# --- plugins -----------------------------------------------------------------------------------
+
+
+def words_of(page: str) -> str:
+    return " ".join((REFERENCE / page).read_text().split())
+
+
+def test_the_page_on_versions_says_what_the_code_says() -> None:
+    text = words_of("plugin-versions.md")
+    assert f"`bao_core.hookspecs.API_VERSION`. It is {API_VERSION}." in text
+    assert core_complaint("bao-cache-redis", ["bao-core>=9"]) in text
+    assert api_complaint("bao-cache-redis", "<1") in text
+    assert api_complaint("bao-cache-redis", "1") in text
+    assert literal_requires(b'requires = ">=1,<2"') == ">=1,<2"
+    assert '`requires = ">=1,<2"`' in words_of("hooks.md")
+
+
+def test_the_limits_on_time_are_those_of_the_code() -> None:
+    assert SLOW == 0.5
+    assert "half a second" in words_of("plugin-versions.md")
+    assert "half a second" in words_of("plugins.md")
+    assert f"above {TIME_LIMIT:g} s, or `{TIMEOUT_VARIABLE}`" in words_of("plugin-versions.md")
+    assert f"longer than {TIME_LIMIT:g} s (`{TIMEOUT_VARIABLE}`)" in words_of("plugins.md")
+    row = f"| `{TIMEOUT_VARIABLE}` | seconds that importing a plugin, or its answer to a hook, may "
+    assert f"{row}take; {TIME_LIMIT:g} if it is not set |" in COMMAND_LINE
+
+
+def test_the_kinds_of_plugins_are_those_that_are_written() -> None:
+    text = section(COMMAND_LINE, "## bao plugins new")
+    assert f"The kind is {', '.join(f'`{kind}`' for kind in KINDS)}." in text

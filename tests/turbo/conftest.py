@@ -27,7 +27,7 @@ def turbo() -> Turbo:
     """The program, of the one version that bao is held against."""
     told = os.environ.get("BAO_TEST_TURBO")
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    place = Path(told or f"{home}/bao-tests/turbo-{TURBO}")
+    place = Path(told or f"{home}/bao-tests/turbo-{TURBO}").resolve()
     try:
         place.mkdir(parents=True, exist_ok=True)
         with open(place / "lock", "w") as lock:

@@ -153,6 +153,22 @@ def _after(agreement: Agreement) -> Answers:
     return agreement.after
 
 
+# --- edges ---------------------------------------------------------------------------------------
+
+
+def _catalog_of_bun(agreement: Agreement, difference: Difference) -> bool:
+    """turbo takes whatever stands in a catalog of Bun for something outside."""
+    files = _files(agreement, edited=difference.edited)
+    more = {name.rsplit("#", 1)[0] for name in {*difference.bao} - {*difference.turbo}}
+    if not {*difference.turbo} < {*difference.bao} or '"bun@' not in files["package.json"]:
+        return False
+    places = {name: package.path for name, package in _packages(agreement.before).items()}
+    needs = _needs(agreement, edited=difference.edited)[
+        places[difference.subject.rsplit("#", 1)[0]]
+    ]
+    return more <= {name for name, wanted in needs if wanted.startswith("catalog:")}
+
+
 # --- filters -------------------------------------------------------------------------------------
 
 
@@ -195,9 +211,14 @@ def _inputs(agreement: Agreement, difference: Difference) -> tuple[str, ...]:
         else:
             return ()
     for path in {*difference.bao} - {*difference.turbo}:
-        if not patterns.default or path not in patterns.always:
+        if not patterns.default:
             return ()
-        reasons.add("bug 6: package.json and turbo.json can be excluded")
+        if path in patterns.always:
+            reasons.add("bug 6: package.json and turbo.json can be excluded")
+        elif path not in tracked and patterns.below_negated_name.matches(path):
+            reasons.add("beside $TURBO_DEFAULT$ '!src/*' takes more from what git ignores")
+        else:
+            return ()
     return tuple(sorted(reasons))
 
 
@@ -217,7 +238,8 @@ class _Patterns:
         negations = [_resolved(text[1:], here) for text in inputs if text.startswith("!")]
         self.default = default
         self.named = {_resolved(text, here) for text in inputs if not text.startswith("!")}
-        self.negated = compile_globs([*negations, *(f"{path}/**" for path in negations)])
+        stems = [path.removesuffix("/**") for path in negations]  # `!src/*/**` means `!src/*` too
+        self.negated = compile_globs([*stems, *(f"{path}/**" for path in stems)])
         self.below_negated_name = compile_globs([f"{path}/**" for path in negations])
         self.always = {_resolved(name, here) for name in ALWAYS}
 
@@ -359,6 +381,8 @@ def _lock_is_gone(agreement: Agreement, difference: Difference) -> bool:
 
 
 RULES: list[tuple[str, str, Callable[[Agreement, Difference], bool]]] = [
+    ("catalogs of Bun are looked up", "edges", _catalog_of_bun),
+    ("catalogs of Bun are looked up", "dependencies", _catalog_of_bun),
     ("bugs 1, 2 and 11: more is affected", "affected", _more_is_affected),
     ("bugs 1, 2 and 11: more is run", "tasks", _more_is_run),
     ("an input that is left out changed", "stale", _through_left_out_inputs),

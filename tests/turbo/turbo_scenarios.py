@@ -18,6 +18,7 @@ from turbo_strategies import (
     externals,
     files,
     linked,
+    patterns,
     pick,
     scripts,
     some,
@@ -103,16 +104,18 @@ def graphs(draw: Draw) -> Scenario:
 def inputs(draw: Draw) -> Scenario:
     """Which files are inputs, with outputs lying in the tree."""
     made = world(draw, managers=("npm",), most=3)
-    scripts(draw, made, TASKS[:3])
     files(draw, made)
-    turbo_json(draw, made, TASKS[:3], ("dependsOn", "inputs", "outputs"))
-    made.turbo["tasks"].setdefault("build", {"inputs": ["src/**"]})
+    turbo_json(draw, made, TASKS, ("dependsOn", "inputs", "outputs"))
+    for task in TASKS:
+        made.turbo["tasks"].setdefault(task, {}).setdefault("inputs", patterns(draw))
+        for package in made.packages:
+            package.scripts[task] = f"echo {task}"
     lying = built(draw, made) if draw(st.booleans()) else {}
     rendered = made.render()
     lying = {path: content for path, content in lying.items() if path not in rendered}
     forced = tuple(path for path in lying if path.endswith("tracked.js"))
     rendered |= {path: lying.pop(path) for path in forced}
-    return Scenario(files=rendered, forced=forced, lying=lying, runs=(Run(("build", "test")),))
+    return Scenario(files=rendered, forced=forced, lying=lying, runs=(Run(TASKS),))
 
 
 @st.composite
@@ -209,6 +212,8 @@ def expression(draw: Draw, made: World, *, ranges: bool, both: bool = False) -> 
     atom = pick(draw, atoms)
     before = pick(draw, ("", "", "", "...", "...^"))
     after = pick(draw, ("", "", "", "...", "^..."))
+    if "...[" in atom:  # it has its own dots
+        before, after = before.removesuffix("^"), ""
     if before and after and not both:
         before, after = before.removesuffix("^"), after.removeprefix("^")
     negation = "!" if chance(draw, 4) else ""

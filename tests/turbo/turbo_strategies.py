@@ -53,7 +53,8 @@ PATTERNS = (
         "src/a.ts",
     ),
     *("src/*/**", "**/src/*.ts", "{src,test}/**", "src/*.{ts,txt}", ".hidden/**", "package.json"),
-    *("src/[!a].ts", "**/index.ts", "foo/", "src/./a.ts", "test", "(group)/**", "src/A B.txt"),
+    *("src/[!a].ts", "**/index.ts", "foo/", "src/./a.ts", "test", "src/A B.txt"),
+    *("**/*.json", "*.json", "*.{md,json}"),
 )
 OUTPUTS = (
     *("dist/**", "dist", "lib/**", "lib/*.js", "!dist/sub/**", "src/gen.ts", ".next/**", "*.log"),
@@ -161,7 +162,9 @@ def externals(draw: Draw, made: World) -> None:
     for package in (made.root, *made.packages):
         for name in some(draw, names, 2):
             kind = pick(draw, KINDS[:3])
-            package.need(kind, name, "^2.0.0" if chance(draw, 4) else "^1.0.0")
+            # What the root asks for lies at the top, where the first major version lies.
+            second = package is not made.root and chance(draw, 4)
+            package.need(kind, name, "^2.0.0" if second else "^1.0.0")
     if chance(draw, 4) and made.packages:
         made.root.need("devDependencies", str(pick(draw, made.packages).name), linked(made))
 
@@ -197,7 +200,7 @@ def definition(
     if "dependsOn" in parts and draw(st.booleans()):
         said["dependsOn"] = references(draw, made, task, tasks)
     if "inputs" in parts and draw(st.booleans()):
-        said["inputs"] = inputs(draw)
+        said["inputs"] = patterns(draw)
     if "outputs" in parts and draw(st.booleans()):
         said["outputs"] = some(draw, OUTPUTS, 3)
     if "env" in parts and chance(draw, 3):
@@ -216,8 +219,11 @@ def definition(
     return said
 
 
-def inputs(draw: Draw) -> list[str]:
+def patterns(draw: Draw) -> list[str]:
+    """The inputs of a task."""
     chosen: list[str] = some(draw, PATTERNS, 3)
+    if chance(draw, 80):
+        chosen.append("(group)/**")  # turbo answers nothing at all where it reads this
     excluded = [negated(pattern) for pattern in some(draw, PATTERNS, 2)]
     default = ["$TURBO_DEFAULT$"] if draw(st.booleans()) else []
     return list(draw(st.permutations([*default, *chosen, *excluded])))

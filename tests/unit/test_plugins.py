@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import signal
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import pluggy
 import pytest
 
+from bao_core import __version__
+from bao_core.hookspecs import API_VERSION
 from bao_core.interfaces.cache import CacheBackend
 from bao_core.interfaces.executor import Executor
 from bao_core.plugins import PluginHost
@@ -74,9 +77,13 @@ def written(source: str, name: str) -> str:
 
 
 class Site:
-    """A directory on the import path with plugins installed in it, and nothing else."""
+    """A directory on the import path with plugins installed in it, and nothing else.
+
+    Each plugin writes down that it was imported, by whichever process.
+    """
 
     def __init__(self, place: Path) -> None:
+        self.journal = place / "imported"
         self.directory = place / "site"
         self.directory.mkdir()
         self.state = place / "state"
@@ -90,17 +97,19 @@ class Site:
         version: str = "1.0",
         distribution: str = "",
         target: str = "",
+        requires: tuple[str, ...] = (),
     ) -> None:
         """Install the plugin `name` of the distribution `bao-<name>`, imported as `fake_<name>`."""
         package = self.directory / f"fake_{name}"
         package.mkdir(exist_ok=True)
         (package / "__init__.py").touch()
-        (package / "plugin.py").write_text(written(source, name))
+        (package / "plugin.py").write_text(self._journaled(name) + written(source, name))
         distribution = distribution or f"bao-{name}"
         info = self.directory / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(exist_ok=True)
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+            + "".join(f"Requires-Dist: {line}\n" for line in requires)
         )
         (info / "entry_points.txt").write_text(
             f"[bao]\n{name} = {target or f'fake_{name}.plugin'}\n"
@@ -109,7 +118,11 @@ class Site:
     def rewrite(self, name: str, source: str) -> None:
         """Change the source of a plugin, as an editor does with an editable installation."""
         path = self.directory / f"fake_{name}" / "plugin.py"
-        path.write_text(written(source, name) + "\n# changed\n")
+        path.write_text(self._journaled(name) + written(source, name) + "\n# changed\n")
+
+    def _journaled(self, name: str) -> str:
+        line = f"{name}\n".encode()
+        return f"with open({str(self.journal)!r}, 'ab') as journal: journal.write({line!r})\n"
 
     def host(self, **options: object) -> PluginHost:
         """The host as a process that has just started sees it."""
@@ -117,14 +130,13 @@ class Site:
         importlib.invalidate_caches()
         importlib.metadata.MetadataPathFinder().invalidate_caches()
         self.warnings.clear()
+        self.journal.unlink(missing_ok=True)
         arguments = {"environ": {}, **options}
         return PluginHost.load(state_dir=str(self.state), warn=self.warnings.append, **arguments)  # type: ignore[arg-type]
 
     def imported(self) -> list[str]:
-        """The plugins that this process has imported."""
-        return sorted(
-            n.split(".")[0][5:] for n in sys.modules if n.startswith("fake_") and "." in n
-        )
+        """The plugins that were imported since the last host was made."""
+        return sorted(set(self.journal.read_text().split())) if self.journal.exists() else []
 
     @staticmethod
     def forget() -> None:
@@ -297,7 +309,9 @@ def test_a_damaged_inventory_is_made_anew(site: Site, damage: bytes | str) -> No
     assert isinstance(damage, bytes)
     file.write_bytes(damage)
     assert "ant.lock" in site.host().markers()
-    assert file.read_bytes() == whole
+    mended = file.read_bytes()
+    assert "ant.lock" in site.host().markers()
+    assert file.read_bytes() == mended, "the mended one is not made anew once more"
 
 
 def test_a_state_directory_that_cannot_be_written_is_no_problem(site: Site) -> None:
@@ -368,6 +382,27 @@ def test_what_bao_itself_brings_cannot_be_disabled(site: Site) -> None:
 
 BROKEN = {
     "raises at import": ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
+    "ends its process at import": (
+        "import os; os._exit(3)",
+        "ended the process that imported it (exit code 3)",
+    ),
+    "crashes at import": (
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "ended the process that imported it (signal 9)",
+    ),
+    "changes the directory": (
+        "import os; os.chdir('/')",
+        "changes the working directory when it is imported",
+    ),
+    "closes files": (
+        "import os; os.closerange(0, 3)",
+        "closes files that are not its own when it is imported",
+    ),
+    "closes all files": ("import os; os.closerange(0, 100)", "ended the process"),
+    "closes the standard streams": (
+        "import sys; sys.stdout.close(); sys.__stdout__.close()",
+        "closes the standard streams when it is imported",
+    ),
     "exits at import": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "lacks a package": (
         "import not_installed_anywhere",
@@ -381,7 +416,7 @@ BROKEN = {
         def bao_workspace_providers():
             raise KeyError("gone")
         """,
-        "failed in bao_workspace_providers: KeyError: 'gone' (fake_ant/plugin.py:5)",
+        "failed in bao_workspace_providers: KeyError: 'gone' (fake_ant/plugin.py:6)",
     ),
     "exits in a hook": (
         """
@@ -534,15 +569,39 @@ def test_an_interrupt_is_no_fault_of_the_plugin(site: Site) -> None:
         site.host().workspace_providers()
 
 
-def test_what_a_plugin_prints_at_import_does_not_reach_standard_output(
-    site: Site, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "how",
+    [
+        "print('hello')",
+        "import sys; sys.stdout.buffer.write(b'hello')",
+        "import sys; print('hello'); sys.stdout.close()",
+        "import sys; print('hello'); sys.stdout = None",
+        "import sys; sys.stdout.reconfigure(encoding='utf-8'); print('hello')",
+    ],
+)
+def test_a_plugin_that_prints_is_named_and_nothing_reaches_standard_output(
+    site: Site, capfd: pytest.CaptureFixture[str], how: str
 ) -> None:
-    site.install("ant", "print('hello from the plugin')" + PROVIDER.replace("\n    ", "\n"))
+    site.install("ant", how + PROVIDER.replace("\n    ", "\n"))
+    for _ in range(2):
+        host = site.host()
+        assert [cls.name for cls in host.workspace_providers()] == ["ant", "bao"]
+        assert capfd.readouterr().out == ""
+        assert site.warnings == [
+            "plugin 'ant' (bao-ant 1.0) printed while it was imported: 'hello'"
+        ]
+    (ant, _) = host.plugins()
+    assert ant.remarks == ("prints to standard output while it is imported",)
+
+
+def test_what_a_program_of_a_plugin_prints_does_not_reach_standard_output(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    site.install("ant", "import os; os.system('echo hello')" + PROVIDER.replace("\n    ", "\n"))
     site.host().workspace_providers()
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     assert captured.out == ""
-    assert "hello from the plugin" in captured.err
-    assert site.warnings == []
+    assert "hello" in captured.err
 
 
 def test_a_broken_plugin_is_tried_again_by_the_next_command(site: Site) -> None:
@@ -552,6 +611,194 @@ def test_a_broken_plugin_is_tried_again_by_the_next_command(site: Site) -> None:
     site.rewrite("ant", PROVIDER)
     assert "ant.lock" in site.host().markers()
     assert site.warnings == []
+
+
+# --- time ------------------------------------------------------------------------------------
+
+QUICK = {"BAO_PLUGIN_TIMEOUT": "0.3"}
+UNREACHABLE = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("while True: pass", " (fake_ant/plugin.py:2)"),
+        ("import time; time.sleep(60)", " (fake_ant/plugin.py:2)"),
+        ("import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()", ""),
+        (
+            "import time\nwhile True:\n  try: time.sleep(60)\n  except BaseException: pass",
+            "",
+        ),
+        (f"{UNREACHABLE}while True: pass", ""),
+    ],
+    ids=["loops", "sleeps", "waits", "swallows exceptions", "cannot be reached"],
+)
+def test_a_plugin_that_hangs_is_named_and_tried_once_only(
+    site: Site, source: str, place: str
+) -> None:
+    site.install("ant", source)
+    site.install("bee", PROVIDER)
+    host = site.host(environ=QUICK)
+    assert [cls.name for cls in host.workspace_providers()] == ["bao", "bee"]
+    (warning,) = site.warnings
+    assert warning.startswith(
+        f"plugin 'ant' (bao-ant 1.0) took longer than 0.3 s to be imported{place}"
+    )
+    again = site.host(environ=QUICK)
+    assert [cls.name for cls in again.workspace_providers()] == ["bao", "bee"]
+    assert "ant" not in site.imported()
+    assert "`bao plugins`" in site.warnings[0]
+    assert status(again)["ant"] == "failed"
+
+
+def test_a_plugin_that_hung_is_tried_again_when_it_changes_or_all_are(site: Site) -> None:
+    site.install("ant", "import time, os\nif 'ANT' not in os.environ: time.sleep(60)")
+    site.host(environ=QUICK).markers()
+    site.rewrite("ant", PROVIDER)
+    assert "ant.lock" in site.host(environ=QUICK).markers()
+    site.rewrite("ant", "import time; time.sleep(60)")
+    site.host(environ=QUICK).markers()
+    host = site.host(environ=QUICK)
+    host.try_all()
+    assert site.imported() == ["ant"]
+    assert status(host)["ant"] == "failed"
+
+
+def test_a_known_plugin_that_hangs_only_now_is_switched_off(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import os, time\nif 'ANT' in os.environ: time.sleep(60)"
+    site.install("ant", source + SINK.replace("\n    ", "\n"))
+    site.host().markers()
+    monkeypatch.setenv("ANT", "1")
+    host = site.host(environ=QUICK)
+    assert [cls.name for cls in host.event_sinks()] == ["event-log"]
+    assert "took longer than 0.3 s to be imported (fake_ant/plugin.py:3)" in site.warnings[0]
+
+
+def test_somebody_elses_timer_goes_on(site: Site) -> None:
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        site.install("ant", PROVIDER)
+        site.host().workspace_providers()
+        assert site.warnings == []
+        while not rung:
+            signal.pause()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_slow_plugin_is_remarked_upon(site: Site) -> None:
+    site.install("ant", "import time; time.sleep(0.6)" + PROVIDER.replace("\n    ", "\n"))
+    host = site.host()
+    assert "ant.lock" in host.markers()
+    (ant, _) = host.plugins()
+    assert ant.seconds >= 0.6
+    assert ant.remarks[0].startswith("slow: importing it and asking it took ")
+    assert site.warnings == []
+
+
+@pytest.mark.parametrize("value", ["", "soon", "0", "-1", "nan", "inf"])
+def test_a_time_that_is_none_changes_nothing(site: Site, value: str) -> None:
+    site.install("ant", PROVIDER)
+    host = site.host(environ={"BAO_PLUGIN_TIMEOUT": value})
+    assert "ant.lock" in host.markers()
+
+
+# --- versions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("bao-core>=9", f"needs bao-core>=9, and this is {__version__}; upgrade bao-core"),
+        ("bao_core (>=9,<10)", "upgrade bao-core"),
+        ("Bao.Core[testing]~=9.1", "upgrade bao-core"),
+        ("bao-core<0.1", f"needs bao-core<0.1, and this is {__version__}; upgrade bao-ant"),
+        ("bao-core==0.0.1", "upgrade bao-ant"),
+        ("bao-core<0.1; python_version > '3'", "upgrade bao-ant"),
+    ],
+)
+def test_a_distribution_for_another_version_of_core_is_not_imported(
+    site: Site, line: str, message: str
+) -> None:
+    site.install("ant", PROVIDER, requires=("msgspec>=0.1", line))
+    site.install("bee", PROVIDER)
+    for _ in range(2):
+        host = site.host()
+        assert [cls.name for cls in host.workspace_providers()] == ["bao", "bee"]
+        (warning,) = site.warnings
+        assert warning.startswith("plugin 'ant' (bao-ant 1.0) needs bao-core")
+        assert message in warning
+        assert site.imported() == ["bee"]
+        assert [p.name for p in host.failed_offering("bao_workspace_providers")] == ["ant"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bao-core",
+        "bao-core>=0.0.1,<99",
+        "bao-core-extras<0.1",
+        "bao-core<0.1; extra == 'old'",
+        "bao-core<0.1; python_version < '3'",
+        "bao-core is what it needs",
+    ],
+)
+def test_what_says_nothing_against_this_version_of_core_is_no_obstacle(
+    site: Site, line: str
+) -> None:
+    site.install("ant", PROVIDER, requires=(line,))
+    assert "ant.lock" in site.host().markers()
+    assert site.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("requires", "message"),
+    [
+        ('requires = ">=2,<3"', "needs the hook API >=2,<3, and this is 1.0; upgrade bao-core"),
+        ("requires: str = '>=1.7'", "upgrade bao-core"),
+        ('requires = "<1"', "upgrade bao-ant"),
+        ('requires = "1"', "has '1' as its 'requires', which is no range of versions"),
+        ('requires = "".join((">=", "2"))', "upgrade bao-core"),
+        ("requires = 1", "has 1 as its 'requires'"),
+    ],
+)
+def test_a_plugin_for_another_version_of_the_hook_api_is_refused(
+    site: Site, requires: str, message: str
+) -> None:
+    site.install("ant", requires + PROVIDER.replace("\n    ", "\n"))
+    assert [cls.name for cls in site.host().workspace_providers()] == ["bao"]
+    (warning,) = site.warnings
+    assert warning.startswith("plugin 'ant' (bao-ant 1.0) ")
+    assert message in warning
+
+
+def test_a_plugin_that_is_too_new_is_told_so_before_what_it_lacks_is_missed(site: Site) -> None:
+    site.install("ant", 'requires = ">=2"\nfrom bao_core.hookspecs import not_yet_there')
+    site.host().markers()
+    assert "needs the hook API >=2" in site.warnings[0]
+    assert site.imported() == []
+
+
+@pytest.mark.parametrize("requires", [f">={API_VERSION}", ">=1,<2", "~=1.0", "==1.*", ""])
+def test_a_plugin_for_this_version_of_the_hook_api_works(site: Site, requires: str) -> None:
+    site.install("ant", f"requires = {requires!r}" + PROVIDER.replace("\n    ", "\n"))
+    assert "ant.lock" in site.host().markers()
+    assert site.warnings == []
+
+
+def test_another_version_of_core_asks_every_plugin_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.install("ant", PROVIDER)
+    site.host().markers()
+    monkeypatch.setattr("bao_core.plugins.inventory.__version__", "99.0")
+    site.host().markers()
+    assert site.imported() == ["ant"]
 
 
 # --- what a broken plugin would have offered -------------------------------------------------
@@ -580,8 +827,19 @@ def test_a_plugin_that_never_worked_is_judged_by_its_source(site: Site) -> None:
 def test_a_plugin_without_any_source_may_have_offered_anything(site: Site) -> None:
     site.install("ant", PROVIDER, target="fake_nowhere.plugin")
     host = site.host()
-    for hook in HOOKS:
+    for hook in set(HOOKS) - {"bao_workspace_providers"}:
         assert [failed.name for failed in host.failed_offering(hook)] == ["ant"]
+    assert host.failed_offering("bao_workspace_providers") == []
+
+
+@pytest.mark.parametrize(("name", "distribution"), [("workspace-x", ""), ("x", "bao-workspace-x")])
+def test_a_plugin_without_a_source_that_is_called_a_workspace_is_missed(
+    site: Site, name: str, distribution: str
+) -> None:
+    """Without it, packages would be missing, and the rest would pass for everything."""
+    site.install(name, PROVIDER, distribution=distribution, target="fake_nowhere.plugin")
+    failed = site.host().failed_offering("bao_workspace_providers")
+    assert [plugin.name for plugin in failed] == [name]
 
 
 def test_a_plugin_that_fails_only_when_it_is_asked_is_named_then(
@@ -628,6 +886,14 @@ def test_two_plugins_of_one_name_name_both_distributions(site: Site) -> None:
     assert len(host.workspace_providers()) == 2
     (warning,) = site.warnings
     assert "plugin 'ant' (other-ant 1.0) has the name of plugin 'ant' (bao-ant 1.0)" in warning
+
+
+def test_disabling_one_of_two_of_one_name_leaves_the_other_in_peace(site: Site) -> None:
+    site.install("ant", PROVIDER)
+    site.install("ant", PROVIDER, distribution="other-ant")
+    host = site.host(disabled=["bao-ant"])
+    assert "ant.lock" in host.markers()
+    assert site.warnings == []
 
 
 def test_a_distribution_with_broken_metadata_hides_no_plugin(site: Site) -> None:
@@ -683,7 +949,7 @@ def test_a_command_that_cannot_be_is_refused(
 # --- what `bao plugins` tells ----------------------------------------------------------------
 
 
-def test_loading_all_finds_what_is_broken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trying_all_finds_what_is_broken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.install("ant", "import os\nos.environ['ANT']" + STORE.replace("\n    ", "\n"))
     site.install("bee", STORE)
     monkeypatch.setenv("ANT", "1")
@@ -691,7 +957,7 @@ def test_loading_all_finds_what_is_broken(site: Site, monkeypatch: pytest.Monkey
     monkeypatch.delenv("ANT")
     host = site.host()
     assert status(host) == {"ant": "not loaded", "bao": "not loaded", "bee": "not loaded"}
-    host.load_all()
+    host.try_all()
     assert status(host) == {"ant": "failed", "bao": "active", "bee": "active"}
     bee = next(plugin for plugin in host.plugins() if plugin.name == "bee")
     assert bee.hooks == ("bao_cache_backends",)

@@ -167,3 +167,98 @@ def test_a_damaged_entry_is_removed_and_said() -> None:
 def test_bytes_as_a_source_can_be_read_more_than_once() -> None:
     assert LOG.digest == digest_bytes(b"log")
     assert LOG.open().read() == LOG.open().read() == b"log"
+
+
+# --- remote tiers --------------------------------------------------------------------------------
+
+
+class FakeRemote(Memory):
+    """Stands for a `RemoteTier`: answers at once, and tells what it was asked."""
+
+    def __init__(self, *, slow: bool = False) -> None:
+        super().__init__()
+        self.slow = slow
+        self.asked: list[CacheKey] = []
+        self.uploaded: list[CacheKey] = []
+        self.discarded: list[CacheKey] = []
+
+    def is_worth(self, duration):
+        return not self.slow or duration is None
+
+    def ask(self, keys, heard):
+        for key in keys:
+            self.asked.append(key)
+            heard(key, self.results.get(key))
+
+    def upload(self, key, result, sources, *, replace):
+        self.uploaded.append(key)
+        return True
+
+    def discard(self, key, why):
+        self.discarded.append(key)
+
+
+def far(remote: FakeRemote, name: str = "far") -> Tier:
+    return Tier(name, remote, remote=remote)
+
+
+def test_tiers_here_come_before_remote_ones() -> None:
+    remote, near = FakeRemote(), Memory()
+    both = CacheTiers([far(remote), Tier("near", near)], [].append)
+    assert [tier.name for tier in both] == ["near", "far"]
+    for backend in (near, remote):
+        backend.put_entry(KEY, RESULT, [LOG, PARTS])
+    assert both.look_up([KEY])[KEY].tier.name == "near"
+    assert both.near().look_up([KEY])[KEY].tier.name == "near"
+    assert [tier.name for tier in both.near()] == ["near"]
+
+
+def test_what_is_asked_of_remote_tiers_is_answered_once_by_the_first_that_has_it() -> None:
+    first, second = FakeRemote(), FakeRemote()
+    other = CacheKey("b" * 64)
+    second.put_entry(KEY, RESULT, [LOG, PARTS])
+    both = CacheTiers([far(first, "first"), far(second, "second")], [].append)
+    heard: list[Any] = []
+    asked = both.ask({KEY: None, other: 1.0}, lambda key, hit: heard.append((key, hit)))
+    assert asked == {KEY, other}
+    assert dict(heard)[KEY].tier.name == "second"
+    assert dict(heard)[other] is None
+    assert len(heard) == 2
+
+
+def test_a_remote_tier_that_costs_more_than_the_task_is_not_asked() -> None:
+    slow, quick = FakeRemote(slow=True), FakeRemote()
+    heard: list[Any] = []
+    one = CacheTiers([far(slow)], [].append)
+    assert one.ask({KEY: 0.1}, lambda *answer: heard.append(answer)) == set()
+    two = CacheTiers([far(slow), far(quick)], [].append)
+    assert two.ask({KEY: 0.1}, lambda *answer: heard.append(answer)) == {KEY}
+    assert slow.asked == []
+    assert quick.asked == [KEY]
+    assert heard == [(KEY, None)]
+
+
+def test_nothing_waits_for_a_remote_tier_while_standing_outputs_are_looked_at() -> None:
+    remote = FakeRemote()
+    remote.put_entry(KEY, RESULT, [LOG, PARTS])
+    only = CacheTiers([far(remote)], [].append)
+    calls = remote.calls
+    assert only.touch([KEY]) == {}
+    assert only.look_up([KEY], near=True) == {}
+    assert only.read_blob(LOG.digest, near=True) is None
+    assert only.latest_parts(TaskId("a#b"), near=True) is None
+    only.tidy()
+    assert remote.calls == calls
+    assert remote.asked == []
+
+
+def test_storing_uploads_to_remote_tiers_and_removing_is_left_to_them() -> None:
+    remote, near = FakeRemote(), Memory()
+    warnings: list[str] = []
+    both = CacheTiers([far(remote), Tier("near", near)], warnings.append)
+    assert both.store(KEY, RESULT, [LOG, PARTS], replace=False)
+    assert remote.uploaded == [KEY]
+    assert KEY in near.results
+    both.discard(KEY, Hit(next(t for t in both if t.remote), RESULT), "bits flipped")
+    assert remote.discarded == [KEY]
+    assert warnings == []

@@ -11,10 +11,11 @@ import pytest
 from bao_cache_local.backend import LocalCache
 from bao_cache_local.settings import LocalCacheSettings
 
-from bao_core.digests import digest_bytes, digest_stream
+from bao_core.digests import digest_bytes
 from bao_core.errors import CacheError
-from bao_core.interfaces.cache import BlobSink, BlobSource
-from bao_core.model import ActionResult, CacheKey, Digest, OutputFile, OutputLink, TaskId
+from bao_core.interfaces.cache import BlobSource
+from bao_core.model import ActionResult, OutputFile, OutputLink, TaskId
+from bao_core.testing.entries import CollectingSink, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,27 +32,6 @@ class Source(BlobSource):
 
     def open(self) -> BinaryIO:
         return open(self.path, "rb") if self.path else io.BytesIO(self.data)
-
-
-class Sink(BlobSink):
-    """Takes what it is given and verifies it, as a sink must."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[Digest, bytes] = {}
-
-    def write(self, digest: Digest, stream: BinaryIO) -> None:
-        data = stream.read()
-        if digest_bytes(data) != digest:
-            raise CacheError("damaged")
-        assert digest not in self.blobs
-        self.blobs[digest] = data
-
-    def clone(self, digest: Digest, path: str) -> None:
-        with open(path, "rb") as stream:
-            if digest_stream(stream) != digest:
-                raise CacheError("damaged")
-            stream.seek(0)
-            self.blobs[digest] = stream.read()
 
 
 class Stored:
@@ -78,10 +58,6 @@ class Stored:
         self.blobs = {source.digest: source.data for source in self.sources}
 
 
-def key_of(number: int) -> CacheKey:
-    return CacheKey(digest_bytes(b"key %d" % number).hash)
-
-
 def make_entry(
     number: int = 0,
     sizes: Sequence[int] = (10, 10_000),
@@ -102,7 +78,7 @@ def get(cache: LocalCache, entry: Stored) -> bool:
     if not found:
         return False
     assert found == {entry.key: entry.result}
-    sink = Sink()
+    sink = CollectingSink()
     try:
         cache.fetch(entry.result, list(entry.blobs), sink)
     except CacheError:
@@ -164,7 +140,7 @@ def kit() -> Any:
 
     class Kit:
         Source = Source
-        Sink = Sink
+        Sink = CollectingSink
         make_entry = staticmethod(make_entry)
         key_of = staticmethod(key_of)
         put = staticmethod(put)

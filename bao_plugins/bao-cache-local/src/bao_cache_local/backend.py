@@ -91,10 +91,14 @@ class LocalCache(CacheBackend):
             emit=context.emit,
         )
 
-    def close(self) -> None:
+    def flush(self) -> None:
         """Write what was gathered for later runs."""
         self._history.flush()
         self._results.places.flush()
+
+    def close(self) -> None:
+        """Write what was gathered, and let go of the catalogue."""
+        self.flush()
         self._upkeep.close()
 
     # --- entries -----------------------------------------------------------------------------

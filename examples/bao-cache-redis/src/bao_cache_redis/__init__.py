@@ -1,0 +1,1 @@
+"""A cache backend for bao: keeps results in Redis."""
