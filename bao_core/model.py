@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Literal, NewType, Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -393,6 +394,19 @@ class ActionResult(Struct, frozen=True):
     started: float = 0.0
     duration: float = 0.0
     peak_memory: int = 0
+
+    def with_texts(self, change: Callable[[str], str]) -> ActionResult:
+        """The same with every path, link text and the task's id changed, for storing them."""
+        return replace(
+            self,
+            files=tuple(replace(file, path=change(file.path)) for file in self.files),
+            links=tuple(
+                replace(link, path=change(link.path), target=change(link.target))
+                for link in self.links
+            ),
+            directories=tuple(map(change, self.directories)),
+            task_id=TaskId(change(self.task_id)),
+        )
 
     def blobs(self) -> dict[Digest, None]:
         """Every digest that the result names, each once, in a stable order."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
+from bao_core.blobs import BytesSource
 from bao_core.digests import digest_bytes
 from bao_core.errors import BaoError, CacheError, ExecutionError, OutputError
 from bao_core.events import TaskOutput, TaskStarted, TaskWaited
@@ -19,7 +20,7 @@ from bao_core.outputs.stamps import stamps_equal
 from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
 from bao_core.task_log import TaskLog
-from bao_core.tiers import BytesSource, TierFailedError
+from bao_core.tiers import TierFailedError
 from bao_core.workbench import Finished
 
 TYPE_CHECKING = False

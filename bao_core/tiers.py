@@ -6,11 +6,8 @@ tiers come after those on this machine, and look after themselves: see `bao_core
 
 from __future__ import annotations
 
-from io import BytesIO
-
 from msgspec import Struct
 
-from bao_core.digests import digest_bytes
 from bao_core.errors import BaoError, CacheError
 from bao_core.interfaces.cache import BlobSource, EvictionPolicy, Stored
 from bao_core.keys import StoredParts, decode_parts
@@ -18,7 +15,6 @@ from bao_core.keys import StoredParts, decode_parts
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from typing import BinaryIO
 
     from bao_core.interfaces.cache import BlobSink, CacheBackend
     from bao_core.model import ActionResult, CacheKey, Digest, TaskId
@@ -56,19 +52,6 @@ class Hit(Struct, frozen=True):
 
 class TierFailedError(CacheError):
     """A tier failed while a hit was restored; the entry itself may be whole."""
-
-
-class BytesSource(BlobSource):
-    """A blob that is in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self.digest = digest_bytes(data)
-        self.path = None
-        self._data = data
-
-    def open(self) -> BinaryIO:
-        """A stream over the bytes."""
-        return BytesIO(self._data)
 
 
 class CacheTiers:

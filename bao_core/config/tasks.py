@@ -10,6 +10,7 @@ from bao_core.config.checks import parse_duration, parse_reference
 from bao_core.config.errors import unknown_name
 from bao_core.config.files import read_package_file, root_file
 from bao_core.config.records import FollowTable, TaskTable
+from bao_core.graph import ROOT_DEFINITIONS
 from bao_core.model import ROOT, TaskDefinition, TaskReference
 
 TYPE_CHECKING = False
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from bao_core.config.lines import Key
     from bao_core.config.model import RootConfig
     from bao_core.model import Command, FileTree, Package, Workspace
-
-ROOT_DEFINITIONS = "*"
-"""Where what the root says of each task name stands among the packages."""
 
 
 class Layer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tomlkit import array, comment, document, nl, table
 
-from bao_core.config.tasks import ROOT_DEFINITIONS
+from bao_core.graph import ROOT_DEFINITIONS
 from bao_core.model import ROOT, TaskDefinition
 
 TYPE_CHECKING = False

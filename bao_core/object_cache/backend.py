@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from blake3 import blake3
 
+from bao_core.blobs import BytesSource
 from bao_core.errors import CacheError
 from bao_core.interfaces.cache import CacheBackend, Stored
 from bao_core.object_cache.apart import ApartBlobs
@@ -24,7 +25,7 @@ from bao_core.object_cache.history import Histories
 from bao_core.object_cache.kept import Kept
 from bao_core.object_cache.names import Names, is_hash, is_own_digest
 from bao_core.object_cache.pool import AskingThreads
-from bao_core.object_cache.sources import BytesSource, ChangedSourceError, load
+from bao_core.object_cache.sources import ChangedSourceError, load
 from bao_core.object_cache.upkeep import Upkeep
 
 TYPE_CHECKING = False

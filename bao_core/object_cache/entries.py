@@ -15,13 +15,13 @@ from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
 from msgspec.structs import replace
 
-from bao_core.model import ActionResult, Digest, TaskId
+from bao_core.model import ActionResult, Digest
 from bao_core.object_cache.names import is_own_digest
 from bao_core.state import escape_path, unescape_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from bao_core.model import CacheKey
 
@@ -127,7 +127,7 @@ class EntryFormat:
         try:
             encoded = self._encoder.encode(head)
         except UnicodeEncodeError:
-            escaped = _with_texts(result, escape_path)
+            escaped = result.with_texts(escape_path)
             encoded = self._encoder.encode(replace(head, escaped=True, result=escaped))
         rest = b"".join((len(encoded).to_bytes(4), encoded, body))
         return b"".join((MAGIC, _checksum(key, rest), rest))
@@ -193,22 +193,9 @@ def _opened(head: Head, stored: memoryview) -> StoredEntry:
         for number, digest in enumerate(named)
         if number not in inside and digest.size
     }
-    result = _with_texts(head.result, unescape_path) if head.escaped else head.result
+    result = head.result.with_texts(unescape_path) if head.escaped else head.result
     return StoredEntry(head.created, result, inner, outer, body)
 
 
 def _checksum(key: CacheKey, rest: bytes | memoryview) -> bytes:
     return blake3(key.encode()).update(rest).digest()
-
-
-def _with_texts(result: ActionResult, change: Callable[[str], str]) -> ActionResult:
-    return replace(
-        result,
-        files=tuple(replace(file, path=change(file.path)) for file in result.files),
-        links=tuple(
-            replace(link, path=change(link.path), target=change(link.target))
-            for link in result.links
-        ),
-        directories=tuple(map(change, result.directories)),
-        task_id=TaskId(change(result.task_id)),
-    )

@@ -16,9 +16,9 @@ from blake3 import blake3
 from msgspec import DecodeError
 from msgspec.msgpack import Decoder, Encoder
 
+from bao_core.blobs import BytesSource
 from bao_core.interfaces.cache import EntryInfo
 from bao_core.model import CacheKey, TaskId
-from bao_core.object_cache.sources import BytesSource
 from bao_core.state import escape_path, unescape_path
 
 TYPE_CHECKING = False

@@ -10,6 +10,7 @@ from typing import cast
 import zstandard
 from blake3 import blake3
 
+from bao_core.blobs import BytesSource
 from bao_core.digests import CHUNK, digest_bytes
 from bao_core.errors import CacheError
 from bao_core.interfaces.cache import BlobSource
@@ -34,19 +35,6 @@ WINDOW = 128 << 20
 
 class ChangedSourceError(Exception):
     """A source does not hold, or no longer, what its digest says."""
-
-
-class BytesSource(BlobSource):
-    """A blob that is in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self.digest = digest_bytes(data)
-        self.path = None
-        self._data = data
-
-    def open(self) -> BinaryIO:
-        """A stream over the bytes."""
-        return io.BytesIO(self._data)
 
 
 class TemporarySource(BlobSource):

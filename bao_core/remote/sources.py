@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from tempfile import TemporaryFile
 from typing import cast
 
+from bao_core.blobs import BytesSource
 from bao_core.digests import CHUNK
 from bao_core.interfaces.cache import BlobSource
-from bao_core.object_cache.sources import BytesSource, TemporarySource
+from bao_core.object_cache.sources import TemporarySource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from bao_core.blobs import BytesSource
 from bao_core.digests import digest_bytes
 from bao_core.errors import CacheError
 from bao_core.interfaces.cache import CacheBackend, Stored
 from bao_core.model import ActionResult, CacheKey, TaskId
-from bao_core.tiers import BytesSource, CacheTiers, Hit, Tier
+from bao_core.tiers import CacheTiers, Hit, Tier
 
 KEY = CacheKey("a" * 64)
 LOG = BytesSource(b"log")

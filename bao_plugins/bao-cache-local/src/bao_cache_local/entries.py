@@ -20,7 +20,7 @@ from bao_core.model import ActionResult, Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from bao_core.model import CacheKey
 
@@ -99,7 +99,7 @@ class EntryFormat:
             entry = Entry(created, escaped=False, inside=inside, result=result)
             body = self._encoder.encode(entry)
         except UnicodeEncodeError:
-            result = _with_texts(result, _escape)
+            result = result.with_texts(_escape)
             entry = Entry(created, escaped=True, inside=inside, result=result)
             body = self._encoder.encode(entry)
         head = len(body).to_bytes(4) + body
@@ -132,7 +132,7 @@ class EntryFormat:
         if len(data) != end:
             return None
         if entry.escaped:
-            result = _with_texts(entry.result, _unescape)
+            result = entry.result.with_texts(_unescape)
             entry = replace(entry, escaped=False, result=result)
         return EntryFile(entry, inner, outer, data)
 
@@ -175,19 +175,6 @@ def read_whole(path: str) -> bytes:
         return b"".join(pieces)
     finally:
         os.close(descriptor)
-
-
-def _with_texts(result: ActionResult, change: Callable[[str], str]) -> ActionResult:
-    return replace(
-        result,
-        files=tuple(replace(file, path=change(file.path)) for file in result.files),
-        links=tuple(
-            replace(link, path=change(link.path), target=change(link.target))
-            for link in result.links
-        ),
-        directories=tuple(map(change, result.directories)),
-        task_id=change(result.task_id),
-    )
 
 
 def _escape(text: str) -> str:

@@ -62,6 +62,12 @@ def converted(path: str, data: bytes, raw: dict[str, Any], kind: type[Document])
         raise LockBrokenError(_with_place(path, data, message)) from None
 
 
+def version_in(raw: dict[str, Any], name: str) -> object:
+    """The format's version as `[metadata]` says it; None where it does not."""
+    metadata = raw.get("metadata")
+    return metadata.get(name) if isinstance(metadata, dict) else None
+
+
 def check_format(path: str, version: object, understood: tuple[str, ...]) -> None:
     """Refuse a lock file whose format has another major version than those that are understood.
 

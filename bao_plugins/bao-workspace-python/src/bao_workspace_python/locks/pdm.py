@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from bao_workspace_python.locks.documents import check_format, converted, decode_toml
+from bao_workspace_python.locks.documents import check_format, converted, decode_toml, version_in
 from bao_workspace_python.locks.records import (
     Edge,
     Entry,
@@ -57,9 +57,7 @@ def read_pdm(path: str, data: bytes) -> LockContent:
         LockBrokenError: It is no lock file of PDM in a format that is understood.
     """
     raw = decode_toml(path, data)
-    metadata = raw.get("metadata")
-    version = metadata.get("lock_version") if isinstance(metadata, dict) else None
-    check_format(path, version, FORMATS)
+    check_format(path, version_in(raw, "lock_version"), FORMATS)
     document = converted(path, data, raw, PdmDocument)
     files = document.metadata.files
     entries: dict[tuple[str, str, str], Entry] = {}

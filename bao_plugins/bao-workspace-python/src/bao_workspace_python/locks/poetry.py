@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from bao_workspace_python.locks.documents import check_format, converted, decode_toml
+from bao_workspace_python.locks.documents import check_format, converted, decode_toml, version_in
 from bao_workspace_python.locks.records import (
     Edge,
     Entry,
@@ -72,9 +72,7 @@ def read_poetry(path: str, data: bytes) -> LockContent:
         LockBrokenError: It is no lock file of Poetry in a format that is understood.
     """
     raw = decode_toml(path, data)
-    metadata = raw.get("metadata")
-    version = metadata.get("lock-version") if isinstance(metadata, dict) else None
-    check_format(path, version, FORMATS)
+    check_format(path, version_in(raw, "lock-version"), FORMATS)
     document = converted(path, data, raw, PoetryDocument)
     files = document.metadata.files
     return LockContent(
