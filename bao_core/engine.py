@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import os
 import time
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
-from threading import Thread
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from bao_core.cache_lookup import CacheLookup
-from bao_core.errors import BaoError, GraphError, PluginError
+from bao_core.errors import BaoError, GraphError
 from bao_core.events import TaskFinished, TaskOutput, TaskWaited
 from bao_core.explain import Explainer
 from bao_core.interfaces.component import called
 from bao_core.interfaces.executor import Claim, Usage
-from bao_core.interfaces.scheduler import ReadyTask
 from bao_core.model import Reason
 from bao_core.task_run import GRACE, TaskRun
 from bao_core.upstream import Upstream
@@ -29,17 +26,27 @@ from bao_core.workbench import Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from bao_core.interfaces.executor import Executor, Worker
+    from bao_core.crew import Crew
+    from bao_core.interfaces.executor import Executor
     from bao_core.interfaces.gate import Gate, Ticket
-    from bao_core.interfaces.scheduler import Placement, Scheduler
+    from bao_core.interfaces.scheduler import Scheduler
+    from bao_core.keeper import Keeper
     from bao_core.model import CacheKey, Task, TaskGraph, TaskId
+    from bao_core.placing import Placing
     from bao_core.task_keys import KeyedTask
     from bao_core.tiers import Hit
     from bao_core.workbench import Workbench
 
-RESTORES_AT_ONCE = 4
+DISK_THREADS = 4
+"""Threads that restore and store: they keep the disk busy, not the processors."""
+
+RESTORES_AT_ONCE = 16
+"""Hits that are being restored or wait for a thread; the main thread need not wake for each."""
+
+UNSTORED_AT_ONCE = 32
+"""Results that wait to be stored, before nothing more is executed until there are fewer."""
 
 
 class Machinery(Struct):
@@ -80,13 +87,12 @@ class Engine:
         self._graph = graph
         self._bench = bench
         self._prepare = machinery
-        self._ready_machinery: Machinery | None = None
         self._keep_going = keep_going
         self._phase = phase
         self._explainer = Explainer(bench.state, bench.tiers, bench.keys)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._finished: dict[TaskId, Finished] = {}
-        self._upstream = Upstream(graph, self._finished)
+        self._upstream = Upstream(graph, self._finished, bench.files.root)
         self._downstream: dict[TaskId, list[TaskId]] = {}
         self._unfinished_upstream: dict[TaskId, int] = {}
         self._keyed: dict[TaskId, KeyedTask] = {}
@@ -97,11 +103,9 @@ class Engine:
         self._restorable: dict[TaskId, TaskRun] = {}
         self._placeable: dict[TaskId, TaskRun] = {}
         self._ran_above: set[TaskId] = set()
-        self._sizes: dict[str, int] = {}
-        self._ready_tasks: dict[TaskId, ReadyTask] = {}
         self._running: dict[TaskId, _Running] = {}
         self._stopping: Reason | None = None
-        self._paths: dict[TaskId, float] | None = None
+        self._unstored: dict[TaskId, TaskRun] = {}
         self.interrupted = 0
 
     # --- the main path -----------------------------------------------------------------------
@@ -113,13 +117,13 @@ class Engine:
         if self._bench.look_up:
             self._lookup.begin(self._graph.tasks, self._keyed, self._phase)
         self._settle(self._initially_ready())
-        while len(self._finished) < len(self._graph.tasks):
+        while self._unstored or len(self._finished) < len(self._graph.tasks):
             if self._stopping is not None:
                 self._settle([])
             else:
                 self._restore_some()
                 self._place()
-            busy = self._running or self._awaiting
+            busy = self._running or self._awaiting or self._unstored
             if not busy and len(self._finished) < len(self._graph.tasks):
                 name = self._machinery.scheduler.name
                 raise GraphError(
@@ -147,10 +151,33 @@ class Engine:
         self._stop(Reason("interrupted", "the run was interrupted"), grace)
 
     def _ended(self, finished: Finished) -> None:
-        self._settle(self._conclude(finished))
+        """A task has come to its end, but what it left may have to be stored."""
+        task_id = finished.task.id
+        job = self._running[task_id].job
+        ready = self._release(finished)
+        if job.has_left:
+            self._unstored[task_id] = job
+            self._keeper.add(finished.task)
+        else:
+            self._report(finished)
+        self._settle(ready)
+
+    def _store(self, task: Task, taint: tuple[Reason, ...]) -> None:
+        """Have stored what a task left. Called on another thread."""
+        job = self._unstored[task.id]
+        self._start(self._disk, lambda: self._kept(job.keep(taint)))
+
+    def _kept(self, finished: Finished) -> Callable[[], None]:
+        def kept() -> None:
+            del self._unstored[finished.task.id]
+            self._finished[finished.task.id] = finished
+            self._report(finished)
+
+        return kept
 
     def _missed(self, task_id: TaskId) -> None:
         """A hit that could not be restored is placed like any other miss."""
+        self._keyed[task_id].work_out()
         self._placeable[task_id] = self._running.pop(task_id).job
 
     def _heard(self, key: CacheKey, hit: Hit | None) -> None:
@@ -185,23 +212,22 @@ class Engine:
             self._awaiting.clear()
         while pending:
             task = self._graph.tasks[pending.pop()]
-            finished = self._decide(task)
+            try:
+                finished = self._decide(task)
+            except BaoError as error:
+                finished = self._without_key(task, error)
             if finished is not None:
                 pending.extend(reversed(self._conclude(finished)))
 
     def _decide(self, task: Task) -> Finished | None:
-        """A task's end, if no work is needed; otherwise it is made ready, or awaits an answer."""
+        """A task's end, if no work is needed; otherwise it is made ready, or awaits an answer.
+
+        Raises:
+            BaoError: It can have no key, such as for an input that cannot be read.
+        """
         if (reason := self._why_skipped(task)) is not None:
             return Finished(task, "skipped", reasons=(reason,), tainted=True)
-        try:
-            keyed = self._key_of(task)
-        except BaoError as error:
-            self._bench.bus.warn(f"{task.id}: {error}", task.id)
-            self._fail_run(task)
-            return Finished(
-                task, "executed", error.exit_code, tainted=True,
-                reasons=(Reason("no-key", str(error)),),
-            )  # fmt: skip
+        keyed = self._key_of(task)
         taint = self._upstream.taint_of(task)
         if task.transit:
             return Finished(task, "passed", keyed=keyed, tainted=bool(taint), reasons=taint)
@@ -211,6 +237,8 @@ class Engine:
             self._awaiting[keyed.key] = task.id
             return None
         hit = None if taint else self._lookup.hit(keyed.key)
+        if hit is None:
+            keyed.work_out()  # of what its inputs are before it runs
         reasons = taint or (() if hit else self._why_executed(task, keyed))
         job = TaskRun(
             self._bench,
@@ -219,7 +247,6 @@ class Engine:
             hit=hit,
             reasons=reasons,
             taint=taint,
-            upstream_stamps=self._upstream.stamps(task),
             span=os.urandom(8).hex(),
         )
         if hit is not None:
@@ -227,6 +254,12 @@ class Engine:
         else:
             self._placeable[task.id] = job
         return None
+
+    def _without_key(self, task: Task, error: BaoError) -> Finished:
+        self._bench.bus.warn(f"{task.id}: {error}", task.id)
+        self._fail_run(task)
+        reason = Reason("no-key", str(error))
+        return Finished(task, "executed", error.exit_code, tainted=True, reasons=(reason,))
 
     def _why_executed(self, task: Task, keyed: KeyedTask) -> tuple[Reason, ...]:
         bench = self._bench
@@ -258,8 +291,6 @@ class Engine:
         known = self._keyed.get(task.id)
         upstream_ran = any(edge.id in self._ran_above for edge in task.upstream)
         if known is not None and not upstream_ran:
-            if task.id not in self._lookup.standing:
-                known.work_out()
             return known
         keys, check = self._bench.keys, self._bench.check
         inputs = known.inputs if known is not None else keys.resolve(task)
@@ -289,82 +320,70 @@ class Engine:
             saved=memory.duration,
         )
 
-    # --- placing and running -----------------------------------------------------------------
+    # --- restoring -----------------------------------------------------------------
 
     def _restore_some(self) -> None:
-        """Start restoring hits, few at a time: they keep the disk busy, not the processors."""
         restoring = sum(running.restores for running in self._running.values())
         while self._restorable and restoring < RESTORES_AT_ONCE:
             task_id, job = next(iter(self._restorable.items()))
             del self._restorable[task_id]
             self._running[task_id] = _Running(job, started=True, restores=True)
-            self._start(task_id, job.restore)
+            self._start(self._disk, partial(self._restored, task_id, job))
             restoring += 1
 
-    @property
+    def _restored(self, task_id: TaskId, job: TaskRun) -> Callable[[], None]:
+        finished = job.restore()
+        if finished is None:
+            return partial(self._missed, task_id)
+        return partial(self._ended, finished)
+
+    # --- what a run in which nothing changed does without -------------------------------------
+
+    @cached_property
     def _machinery(self) -> Machinery:
-        if self._ready_machinery is None:
-            self._ready_machinery = self._prepare()
-        return self._ready_machinery
+        return self._prepare()
+
+    @cached_property
+    def _placing(self) -> Placing:
+        from bao_core.placing import Placing
+
+        return Placing(self._graph, self._bench.state.memory.tasks)
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        from bao_core.keeper import Keeper
+
+        return Keeper(
+            self._upstream.changes,
+            self._store,
+            lambda error: self._inbox.put(partial(self._crashed, error)),
+        )
+
+    @cached_property
+    def _disk(self) -> Crew:
+        from bao_core.crew import Crew
+
+        return Crew(DISK_THREADS)
+
+    @cached_property
+    def _commands(self) -> Crew:
+        from bao_core.crew import Crew
+
+        return Crew()
+
+    # --- placing -----------------------------------------------------------------------------
 
     def _place(self) -> None:
-        if not self._placeable:
+        if not self._placeable or len(self._unstored) >= UNSTORED_AT_ONCE:
             return
-        workers = self._workers()
-        if not any(worker.free_slots for worker in workers):
-            return
-        ready = [self._ready_task(task_id) for task_id in sorted(self._placeable)]
-        for placement in self._placements(ready, workers):
+        machinery = self._machinery
+        placed = {task_id: running.worker for task_id, running in self._running.items()}
+        for placement in self._placing.next(
+            machinery.scheduler, machinery.executor, self._placeable, placed
+        ):
             job = self._placeable.pop(placement.id)
             self._running[placement.id] = _Running(job, worker=placement.worker)
             self._ask_gates(placement.id)
-
-    def _placements(
-        self, ready: Sequence[ReadyTask], workers: Sequence[Worker]
-    ) -> Sequence[Placement]:
-        """What the scheduler says.
-
-        Raises:
-            PluginError: It fails, or says what is no placement of a task that is ready.
-        """
-        scheduler = self._machinery.scheduler
-        try:
-            placements = tuple(scheduler.next(ready, workers))
-            unknown = {placement.id for placement in placements} - {task.id for task in ready}
-        except Exception as error:
-            raise PluginError(
-                f"scheduler {called(scheduler)} failed: {type(error).__name__}: {error}",
-                hint="choose another with `scheduler` in bao.toml",
-            ) from error
-        if unknown or len(placements) > len({placement.id for placement in placements}):
-            raise PluginError(
-                f"scheduler {called(scheduler)} placed what was not ready, or one task twice",
-                hint="choose another with `scheduler` in bao.toml",
-            )
-        return placements
-
-    def _ready_task(self, task_id: TaskId) -> ReadyTask:
-        known = self._ready_tasks.get(task_id)
-        if known is None:
-            definition = self._graph.tasks[task_id].definition
-            known = self._ready_tasks[task_id] = ReadyTask(
-                task_id, definition.weight, definition.mutex, self._critical_path(task_id)
-            )
-        return known
-
-    def _workers(self) -> list[Worker]:
-        """Where there is room, counting what was placed there and has not started yet."""
-        placed: dict[str, int] = {}
-        for task_id, running in self._running.items():
-            weight = self._graph.tasks[task_id].definition.weight
-            placed[running.worker] = placed.get(running.worker, 0) + weight
-        workers = []
-        for worker in self._machinery.executor.workers():
-            size = max(self._sizes.get(worker.id, 0), worker.free_slots)
-            self._sizes[worker.id] = size
-            free = min(worker.free_slots, size - placed.get(worker.id, 0))
-            workers.append(replace(worker, free_slots=max(0, free)))
-        return workers
 
     def _ask_gates(self, task_id: TaskId) -> None:
         running = self._running[task_id]
@@ -399,36 +418,29 @@ class Engine:
             return
         running.started = True
         executor = self._machinery.executor
-        self._start(task_id, lambda: running.job.execute(executor))
+        self._start(self._commands, lambda: partial(self._ended, running.job.execute(executor)))
 
-    def _start(self, task_id: TaskId, work: Callable[[], Finished | None]) -> None:
+    def _start(self, crew: Crew, work: Callable[[], Callable[[], None]]) -> None:
+        """Have work done on another thread, and then what it returns on the main one."""
+
         def report() -> None:
             try:
-                finished = work()
+                self._inbox.put(work())
             except BaseException as error:  # noqa: BLE001 - raised again on the main thread
                 self._inbox.put(partial(self._crashed, error))
-            else:
-                if finished is None:
-                    self._inbox.put(partial(self._missed, task_id))
-                else:
-                    self._inbox.put(partial(self._ended, finished))
 
-        Thread(target=report, daemon=True).start()
-
-    def _critical_path(self, task_id: TaskId) -> float:
-        if self._paths is None:
-            self._paths = {}
-            for task in reversed(self._graph.tasks.values()):
-                memory = self._bench.state.memory.tasks.get(task.id)
-                own = 0.0 if task.transit else memory.duration if memory is not None else 1.0
-                below = (self._paths[other] for other in self._downstream.get(task.id, ()))
-                self._paths[task.id] = own + max(below, default=0.0)
-        return self._paths[task_id]
+        crew.start(report)
 
     # --- ends --------------------------------------------------------------------------------
 
     def _conclude(self, finished: Finished) -> list[TaskId]:
-        """Note a task's end; the tasks that are ready now."""
+        """Note and report a task's end; the tasks that are ready now."""
+        ready = self._release(finished)
+        self._report(finished)
+        return ready
+
+    def _release(self, finished: Finished) -> list[TaskId]:
+        """Note a task's end for those downstream of it; which of them are ready now."""
         task_id = finished.task.id
         running = self._running.pop(task_id, None)
         if running is not None:
@@ -441,7 +453,6 @@ class Engine:
             self._ran_above.add(task_id)
         if finished.failed and not finished.cancelled:
             self._fail_run(finished.task)
-        self._report(finished)
         ready = []
         for other in self._downstream.get(task_id, ()):
             self._unfinished_upstream[other] -= 1
@@ -476,7 +487,7 @@ class Engine:
                 parent=self._bench.run_span,
                 outcome=finished.outcome,
                 exit_code=finished.exit_code,
-                at=time.time(),
+                at=finished.started + finished.duration if finished.started else time.time(),
                 duration=finished.duration,
                 saved=finished.saved,
                 key=finished.keyed.key if finished.keyed is not None else None,

@@ -98,7 +98,7 @@ class InputResolver:
         self._state = state
         self._default_digests: dict[str, str] = {}
         self._producers: dict[str, frozenset[TaskId]] = {}
-        self._output_globs: list[tuple[TaskId, Globs]] | None = None
+        self._output_globs: dict[str, list[tuple[TaskId, Globs]]] | None = None
         self._upstream: dict[TaskId, frozenset[TaskId]] = {}
 
     def resolve(self, task: Task) -> InputSet:
@@ -284,7 +284,10 @@ class InputResolver:
             if self._output_globs is None:
                 self._output_globs = _output_globs(self._definitions, self._workspace)
             known = self._producers[path] = frozenset(
-                task_id for task_id, globs in self._output_globs if globs.matches(path)
+                task_id
+                for start in _itself_and_above(path)
+                for task_id, globs in self._output_globs.get(start, ())
+                if globs.matches(path)
             )
         return known
 
@@ -339,13 +342,23 @@ def _literal_paths(package: Package, rules: InputRules) -> Collection[str]:
 
 def _output_globs(
     definitions: Mapping[str, Mapping[str, TaskDefinition]], workspace: Workspace
-) -> list[tuple[TaskId, Globs]]:
-    return [
-        (TaskId(f"{name}#{task}"), resolve_patterns(package.path, definition.outputs))
-        for name, package in workspace.packages.items()
-        for task, definition in definitions.get(name, {}).items()
-        if definition.outputs and definition.command is not None
-    ]
+) -> dict[str, list[tuple[TaskId, Globs]]]:
+    """What every task declares as outputs, by the paths at which its patterns start."""
+    found: dict[str, list[tuple[TaskId, Globs]]] = {}
+    for name, package in workspace.packages.items():
+        for task, definition in definitions.get(name, {}).items():
+            if definition.outputs and definition.command is not None:
+                globs = resolve_patterns(package.path, definition.outputs)
+                for start in globs.directories():
+                    found.setdefault(start, []).append((TaskId(f"{name}#{task}"), globs))
+    return found
+
+
+def _itself_and_above(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield ""
 
 
 def relative_name(path: str, package: Package) -> str:

@@ -3,93 +3,215 @@
 A task owns what its stamps record. While it runs or is restored, an intent on disk says which
 matches of its outputs were there before and are not its own: if bao dies in between, everything
 else that matches is the task's, half-written or not.
+
+The intents of all processes lie in one file, which each of them appends to and whoever saved its
+stamps rewrites without what is settled by that. A record is four bytes of length, eight of BLAKE3,
+and the content; what cannot be read ends the file.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from threading import Lock
 
 from blake3 import blake3
-from msgspec import Struct
-from msgspec.msgpack import Decoder
+from msgspec import DecodeError, Struct
+from msgspec.msgpack import Decoder, Encoder
 
-from bao_core.outputs import list_outputs
-from bao_core.state import escape_path, read_checked, unescape_path, write_checked
+from bao_core.model import TaskId
+from bao_core.state import escape_path, unescape_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
 
-    from bao_core.model import TaskId
-    from bao_core.outputs import OutputSpec
     from bao_core.state import WorkspaceState
 
+_LENGTH = 4
+_CHECK = 8
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
-class Intent(Struct, frozen=True, array_like=True):
+
+class Intent(Struct, frozen=True, array_like=True, gc=False):
     """Written before a task's outputs change, removed once they are recorded.
 
     Attributes:
+        task: Whose outputs.
+        process: A text that no other run of bao has.
         owned: Paths that the task owned before.
         spared: Paths that match its outputs and are not its own.
     """
 
+    task: TaskId
+    process: str
     owned: tuple[str, ...]
     spared: tuple[str, ...]
 
 
 class OutputIntents:
-    """The intents of one workspace."""
+    """The intents of one workspace. For several threads."""
 
-    def __init__(self, root: str, state: WorkspaceState, is_tracked: Callable[[str], bool]) -> None:
-        self._root = root
-        self._is_tracked = is_tracked
+    def __init__(self, state: WorkspaceState) -> None:
         self._state = state
-        self._directory = os.path.join(state.directory, "intents")
-        self._settled: list[str] = []
-        try:
-            self._interrupted = frozenset(os.listdir(self._directory))
-        except OSError:
-            self._interrupted = frozenset()
+        self._path = os.path.join(state.directory, "output-intents")
+        self._process = os.urandom(8).hex()
+        self._open: dict[TaskId, Intent] = {}
+        self._settled: set[TaskId] = set()
+        self._descriptor: int | None = None
+        self._end = 0
+        self._mutex = Lock()
 
-    def begin(self, task_id: TaskId, spec: OutputSpec) -> set[str]:
-        """Say that a task's outputs are about to change; the paths that it owns now."""
-        if not spec.patterns:
-            return set()
-        present = list_outputs(self._root, spec, is_tracked=self._is_tracked)
-        owned = self._owned(task_id, present)
-        spared = [path for path in present if path not in owned]
-        self._state.forget(task_id)
-        intent = Intent(
-            tuple(escape_path(path) for path in sorted(owned)),
-            tuple(escape_path(path) for path in spared),
-        )
-        write_checked(self._path(task_id), intent)
+    def begin(self, task_id: TaskId, present: Sequence[str]) -> set[str]:
+        """Say that a task's outputs are about to change.
+
+        Args:
+            task_id: Whose outputs; the caller holds its lock.
+            present: Paths of what stands where they are declared, as far as git does not track it.
+
+        Returns:
+            The paths that the task owns now.
+        """
+        with self._mutex, self._locked() as descriptor:
+            if descriptor is not None:
+                self._read_news(descriptor)
+            owned = self._owned(task_id, present)
+            self._state.forget(task_id)
+            intent = Intent(
+                task_id,
+                self._process,
+                tuple(escape_path(path) for path in sorted(owned)),
+                tuple(escape_path(path) for path in present if path not in owned),
+            )
+            self._open[task_id] = intent
+            self._settled.discard(task_id)
+            if descriptor is not None:
+                self._append(descriptor, intent)
         return owned
 
     def settle(self, task_id: TaskId) -> None:
         """Its outputs are recorded; the intent goes once the record is on disk."""
-        self._settled.append(self._path(task_id))
+        with self._mutex:
+            if self._open.pop(task_id, None) is not None:
+                self._settled.add(task_id)
 
     def saved(self) -> None:
-        """The record is on disk."""
-        for path in self._settled:
-            try:
-                os.unlink(path)
-            except OSError:
-                continue
-        self._settled.clear()
+        """The records of what is settled are on disk."""
+        if not self._settled:
+            return
+        with self._mutex, self._locked() as descriptor:
+            if descriptor is not None:
+                self._rewrite(descriptor)
+            self._settled.clear()
 
-    def _owned(self, task_id: TaskId, present: list[str]) -> set[str]:
+    def _owned(self, task_id: TaskId, present: Sequence[str]) -> set[str]:
         memory = self._state.task(task_id)
         owned = set(memory.stamps) if memory is not None else set()
-        if os.path.basename(self._path(task_id)) in self._interrupted:
-            intent = read_checked(self._path(task_id), Decoder(Intent))
-            if intent is not None:
-                spared = {unescape_path(path) for path in intent.spared}
-                owned.update(unescape_path(path) for path in intent.owned)
-                owned.update(path for path in present if path not in spared)
+        if intent := self._open.get(task_id):
+            spared = {unescape_path(path) for path in intent.spared}
+            owned.update(unescape_path(path) for path in intent.owned)
+            owned.update(path for path in present if path not in spared)
         return owned
 
-    def _path(self, task_id: TaskId) -> str:
-        name = blake3(task_id.encode("utf-8", "surrogateescape")).hexdigest(length=10)
-        return os.path.join(self._directory, name)
+    # --- the file ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _locked(self) -> Iterator[int | None]:
+        """The file, which nobody else reads or writes meanwhile; None where the disk refuses."""
+        import fcntl
+
+        try:
+            descriptor = self._opened()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            while not os.fstat(descriptor).st_nlink:  # another process has put a new one there
+                self._close()
+                descriptor = self._opened()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            self._close()
+            yield None
+            return
+        try:
+            yield descriptor
+        finally:
+            if self._descriptor is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            try:
+                self._descriptor = os.open(self._path, _OPEN, 0o666)
+            except FileNotFoundError:
+                os.makedirs(self._state.directory, exist_ok=True)
+                self._descriptor = os.open(self._path, _OPEN, 0o666)
+            self._end = 0
+        return self._descriptor
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _read_news(self, descriptor: int) -> None:
+        """Take note of what other processes wrote, and cut off what is broken."""
+        size = os.fstat(descriptor).st_size
+        if size == self._end:
+            return
+        for intent, end in self._records(descriptor, self._end):
+            self._end = end
+            if intent.process != self._process:
+                self._open[intent.task] = intent
+        if self._end < size:
+            os.ftruncate(descriptor, self._end)
+
+    def _records(self, descriptor: int, start: int) -> Iterator[tuple[Intent, int]]:
+        """Every whole record from an offset on, and where it ends."""
+        data = os.pread(descriptor, os.fstat(descriptor).st_size - start, start)
+        decoder = Decoder(Intent)
+        at = 0
+        while at < len(data):
+            body = at + _LENGTH + _CHECK
+            end = body + int.from_bytes(data[at : at + _LENGTH])
+            if data[at + _LENGTH : body] != blake3(data[body:end]).digest(length=_CHECK):
+                return
+            try:
+                yield decoder.decode(data[body:end]), start + end
+            except (DecodeError, UnicodeDecodeError):
+                return
+            at = end
+
+    def _append(self, descriptor: int, intent: Intent) -> None:
+        record = _encode(intent)
+        try:
+            if os.write(descriptor, record) == len(record):
+                self._end += len(record)
+            else:
+                os.ftruncate(descriptor, self._end)
+        except OSError:
+            return  # a full disk: then only git's ignore rules tell what may be removed
+
+    def _rewrite(self, descriptor: int) -> None:
+        """Leave what others have begun since, and what is open still."""
+        records = [intent for intent, _ in self._records(descriptor, 0)]
+        last = {
+            intent.task: index
+            for index, intent in enumerate(records)
+            if intent.process == self._process and intent.task in self._settled
+        }
+        kept = [intent for index, intent in enumerate(records) if index > last.get(intent.task, -1)]
+        temporary = f"{self._path}.{self._process}"
+        try:
+            if kept:
+                with open(temporary, "wb") as file:
+                    file.writelines(map(_encode, kept))
+                os.replace(temporary, self._path)
+            else:
+                os.unlink(self._path)
+        except OSError:
+            return
+        self._close()
+
+
+def _encode(intent: Intent) -> bytes:
+    body = Encoder().encode(intent)
+    return len(body).to_bytes(_LENGTH) + blake3(body).digest(length=_CHECK) + body

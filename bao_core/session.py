@@ -411,7 +411,7 @@ class Session:
             check=InputCheck(resolver, self.workspace, ignored),
             tiers=self._tiers_of(options),
             state=self.state,
-            intents=OutputIntents(self.root, self.state, self.files.is_tracked),
+            intents=OutputIntents(self.state),
             bus=self.bus,
             boot=boot_id(),
             run_span=trace.span,

@@ -1,11 +1,12 @@
-"""One task: key → look up → restore, or execute and store."""
+"""One task: key → look up → restore, or execute, then store."""
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from bao_core.blobs import BytesSource
@@ -15,8 +16,7 @@ from bao_core.events import TaskOutput, TaskStarted, TaskWaited
 from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResult
 from bao_core.keys import encode_parts
 from bao_core.model import ActionResult, CacheKey, Reason, Stamp
-from bao_core.outputs import OutputSpec, clean, collect, recover, restore, sources, standing
-from bao_core.outputs.stamps import stamps_equal
+from bao_core.outputs import Collected, OutputSpec, clean, collect, recover, restore, sources
 from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
 from bao_core.task_log import TaskLog
@@ -41,6 +41,16 @@ NAMED_AT_ONCE = 3
 """Paths that one warning names."""
 
 
+class _Left(Struct):
+    """What a task left that is not stored yet."""
+
+    finished: Finished
+    result: ActionResult
+    collected: Collected
+    log: TaskLog
+    parts: BytesSource
+
+
 class TaskRun:
     """One task on its way from its key to its result."""
 
@@ -53,7 +63,6 @@ class TaskRun:
         hit: Hit | None,
         reasons: tuple[Reason, ...],
         taint: tuple[Reason, ...],
-        upstream_stamps: Sequence[tuple[TaskId, Mapping[str, Stamp]]],
         span: str,
     ) -> None:
         self._bench = bench
@@ -62,12 +71,13 @@ class TaskRun:
         self._hit = hit
         self._reasons = reasons
         self._taint = taint
-        self._upstream_stamps = upstream_stamps
         self._span = span
         self._execution: Execution | None = None
         self._cancelled = False
         self._grace = GRACE
         self._others: set[str] | None = None
+        self._left: _Left | None = None
+        self._held = ExitStack()
         package = bench.workspace.packages[task.package]
         self._package: Package = package
         self._spec = OutputSpec(package.path, task.definition.outputs)
@@ -78,20 +88,44 @@ class TaskRun:
         Called on a thread of its own; holds the task's lock.
         """
         with self._lock():
-            recover(self._bench.files.root, self._bench.staging_dir, self._task.id)
             return None if self._hit is None else self._restore(self._hit)
 
     def execute(self, executor: Executor) -> Finished:
-        """Run the command, unless another process did so meanwhile; store what it left.
+        """Run the command, unless another process did so meanwhile; then see what it left.
 
-        Called on a thread of its own, once the task was placed and granted; holds its lock.
+        Called on a thread of its own, once the task was placed and granted. If `has_left` says so
+        afterwards, the task's lock is held until `keep` was called.
         """
-        with self._lock() as waited:
+        with ExitStack() as held:
+            waited = held.enter_context(self._lock())
             recover(self._bench.files.root, self._bench.staging_dir, self._task.id)
             hit = self._look_up_again() if waited else None
             if hit is not None and (restored := self._restore(hit)) is not None:
                 return restored
-            return self._execute(executor)
+            finished = self._execute(executor)
+            if self.has_left:
+                self._held = held.pop_all()
+            return finished
+
+    @property
+    def has_left(self) -> bool:
+        """Whether there is something to keep."""
+        return self._left is not None
+
+    def keep(self, taint: tuple[Reason, ...]) -> Finished:
+        """Store what the command left, unless something speaks against that.
+
+        Called once, on any thread.
+
+        Args:
+            taint: What was found to speak against it since the command ended.
+        """
+        with self._held:
+            left, self._left = self._left, None
+            if left is None:
+                raise ValueError(self._task.id)
+            with left.log:
+                return self._keep(left, taint)
 
     @contextmanager
     def _lock(self) -> Iterator[bool]:
@@ -127,9 +161,7 @@ class TaskRun:
         recorded_at = time.time_ns()
         key = self._keyed.key
         try:
-            stamps = self._standing(hit)
-            if stamps is None:
-                stamps = self._write_outputs(hit)
+            stamps = self._write_outputs(hit)
             log = self._replayed_log(hit)
         except TierFailedError as error:
             self._reasons = (Reason("tier-failed", str(error)),)
@@ -162,21 +194,6 @@ class TaskRun:
             saved=hit.result.duration,
         )
 
-    def _standing(self, hit: Hit) -> dict[str, Stamp] | None:
-        """The stamps of the outputs, if they are already there, byte for byte."""
-        bench = self._bench
-        memory = bench.state.task(self._task.id)
-        return standing(
-            bench.files.root,
-            self._spec,
-            hit.result,
-            owned=memory.stamps if memory is not None else (),
-            others=self._is_anothers,
-            is_tracked=bench.files.is_tracked,
-            is_ignored=bench.is_ignored,
-            clean=self._task.definition.clean,
-        )
-
     def _write_outputs(self, hit: Hit) -> dict[str, Stamp]:
         bench = self._bench
         return restore(
@@ -184,7 +201,7 @@ class TaskRun:
             self._spec,
             hit.result,
             lambda digests, sink: bench.tiers.fetch(hit, digests, sink),
-            owned=bench.intents.begin(self._task.id, self._spec),
+            own=self._begin,
             is_tracked=bench.files.is_tracked,
             is_ignored=bench.is_ignored,
             staging_dir=bench.staging_dir,
@@ -252,73 +269,72 @@ class TaskRun:
 
     def _execute(self, executor: Executor) -> Finished:
         attempts = self._task.definition.retries + 1
-        for attempt in range(1, attempts):
-            with self._attempt(executor, attempt) as (finished, log):
-                if not finished.failed or self._cancelled:
-                    return self._concluded(finished, log)
-                self._bench.bus.warn(
-                    f"{self._task.id} failed with exit code {finished.exit_code} in attempt "
-                    f"{attempt} of {attempts} and is tried again",
-                    self._task.id,
-                )
-        with self._attempt(executor, attempts) as (finished, log):
-            return self._concluded(finished, log)
+        attempt = 1
+        while True:
+            log = TaskLog(os.path.join(self._bench.state.directory, "logs"))
+            finished = self._attempt(executor, attempt, log)
+            if not finished.failed:
+                return self._collect(finished, log)
+            log.close()
+            if self._cancelled or attempt == attempts:
+                return replace(finished, tainted=True)
+            self._bench.bus.warn(
+                f"{self._task.id} failed with exit code {finished.exit_code} in attempt "
+                f"{attempt} of {attempts} and is tried again",
+                self._task.id,
+            )
+            attempt += 1
 
-    def _concluded(self, finished: Finished, log: TaskLog) -> Finished:
-        if finished.failed:
-            return replace(finished, tainted=True)
-        return self._keep(finished, log)
-
-    @contextmanager
-    def _attempt(self, executor: Executor, attempt: int) -> Iterator[tuple[Finished, TaskLog]]:
-        """Run the command once; the log can be read as long as the context lasts."""
+    def _attempt(self, executor: Executor, attempt: int, log: TaskLog) -> Finished:
+        """Run the command once."""
         bench = self._bench
         self._prepare_outputs()
-        with TaskLog(os.path.join(bench.state.directory, "logs")) as log:
-            started = time.time()
-            bench.bus.emit(
-                TaskStarted(
-                    self._task.id,
-                    self._span,
-                    bench.run_span,
-                    attempt,
-                    started,
-                    self._reasons,
-                    self._keyed.key,
-                )
+        started = time.time()
+        bench.bus.emit(
+            TaskStarted(
+                self._task.id,
+                self._span,
+                bench.run_span,
+                attempt,
+                started,
+                self._reasons,
+                self._keyed.key,
             )
-            result = self._run_command(executor, log)
-            finished = Finished(
-                self._task,
-                "executed",
-                result.exit_code,
-                self._keyed,
-                span=self._span,
-                reasons=self._reasons,
-                started=started,
-                duration=time.time() - started,
-                flaky=attempt > 1 and result.exit_code == 0,
-                cancelled=result.outcome == "cancelled",
-                usage=result.usage,
-                worker=result.worker,
-            )
-            yield finished, log
+        )
+        result = self._run_command(executor, log)
+        return Finished(
+            self._task,
+            "executed",
+            result.exit_code,
+            self._keyed,
+            span=self._span,
+            reasons=self._reasons,
+            started=started,
+            duration=time.time() - started,
+            flaky=attempt > 1 and result.exit_code == 0,
+            cancelled=result.outcome == "cancelled",
+            usage=result.usage,
+            worker=result.worker,
+        )
 
     def _prepare_outputs(self) -> None:
-        """Remove what an earlier attempt or run left, as far as it is the task's own."""
+        """Note what an earlier attempt or run left; remove what of it is the task's own."""
         bench = self._bench
-        owned = bench.intents.begin(self._task.id, self._spec)
-        if not self._task.definition.clean or not self._spec.patterns:
+        if not self._spec.patterns:
             return
         left = clean(
             bench.files.root,
             self._spec,
-            owned=owned,
+            own=self._begin,
             others=self._is_anothers,
             is_tracked=bench.files.is_tracked,
             is_ignored=bench.is_ignored,
+            remove=self._task.definition.clean,
         )
         self._name_what_is_left(left)
+
+    def _begin(self, present: Sequence[str]) -> set[str]:
+        return self._bench.intents.begin(self._task.id, present)
 
     def _is_anothers(self, path: str) -> bool:
         if self._others is None:
@@ -367,12 +383,13 @@ class TaskRun:
 
     # --- storing -----------------------------------------------------------------------------
 
-    def _keep(self, finished: Finished, log: TaskLog) -> Finished:
-        """Collect what the task left; store it, unless something speaks against that."""
+    def _collect(self, finished: Finished, log: TaskLog) -> Finished:
+        """See what the task left, and whether its inputs are what they were before it."""
         bench, task = self._bench, self._task
         try:
             collected = collect(bench.files.root, self._spec, is_tracked=bench.files.is_tracked)
         except (OutputError, OSError) as error:
+            log.close()
             bench.bus.warn(f"the outputs of {task.id} could not be collected: {error}", task.id)
             reason = Reason("outputs-not-collected", f"its outputs could not be collected: {error}")
             return replace(finished, tainted=True, reasons=(*finished.reasons, reason))
@@ -392,34 +409,38 @@ class TaskRun:
             duration=finished.duration,
             peak_memory=finished.usage.peak_memory,
         )
-        taint = (*self._taint, *self._what_changed())
-        stored = False
-        if not taint and log.fault is None and not self._why_not_stored():
-            stored = bench.tiers.store(
-                self._keyed.key,
-                result,
-                [*collected.sources, log, parts],
-                replace=bench.replace or self._hit is not None,
-            )
-        short = b"".join(log.chunks()) if log.size <= INLINE_LOG else None
-        self._remember(result, collected.stamps, collected.taken, short, stored=stored)
-        bench.intents.settle(task.id)
-        return replace(
+        taint = (*self._taint, *bench.check.changes(task, self._keyed.inputs))
+        finished = replace(
             finished,
             outputs=outputs_hash(result),
             stamps=collected.stamps,
             tainted=bool(taint),
-            stored=stored,
             reasons=(*finished.reasons, *taint),
         )
+        self._left = _Left(finished, result, collected, log, parts)
+        self._remember_left(self._left, stored=False)
+        return finished
 
-    def _what_changed(self) -> list[Reason]:
-        reasons = self._bench.check.changes(self._task, self._keyed.inputs)
-        for task_id, stamps in self._upstream_stamps:
-            if not stamps_equal(self._bench.files.root, stamps):
-                text = f"outputs of upstream {task_id} changed while bao ran"
-                reasons.append(Reason("upstream-outputs-changed", text))
-        return reasons
+    def _keep(self, left: _Left, taint: tuple[Reason, ...]) -> Finished:
+        bench, finished = self._bench, left.finished
+        if taint:
+            finished = replace(finished, tainted=True, reasons=(*finished.reasons, *taint))
+        stored = False
+        if not finished.tainted and left.log.fault is None and not self._why_not_stored():
+            stored = bench.tiers.store(
+                self._keyed.key,
+                left.result,
+                [*left.collected.sources, left.log, left.parts],
+                replace=bench.replace or self._hit is not None,
+            )
+        self._remember_left(left, stored=stored)
+        bench.intents.settle(self._task.id)
+        return replace(finished, stored=stored)
+
+    def _remember_left(self, left: _Left, *, stored: bool) -> None:
+        log, collected = left.log, left.collected
+        short = b"".join(log.chunks()) if log.size <= INLINE_LOG else None
+        self._remember(left.result, collected.stamps, collected.taken, short, stored=stored)
 
     def _why_not_stored(self) -> str:
         if not self._task.definition.cache:

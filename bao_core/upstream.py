@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from bao_core.digests import hash_text
 from bao_core.model import Reason
+from bao_core.outputs.stamps import stamps_equal
 from bao_core.task_keys import effective_follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from bao_core.model import Stamp, Task, TaskGraph, TaskId
+    from bao_core.model import Task, TaskGraph, TaskId
     from bao_core.workbench import Finished
 
 
 class Upstream:
-    """The finished tasks of a run, as those downstream of them see them."""
+    """The finished tasks of a run, as those downstream of them see them.
 
-    def __init__(self, graph: TaskGraph, finished: Mapping[TaskId, Finished]) -> None:
+    Args:
+        graph: All tasks.
+        finished: Those that came to their end; it grows as they do.
+        root: The workspace's root directory.
+    """
+
+    def __init__(self, graph: TaskGraph, finished: Mapping[TaskId, Finished], root: str) -> None:
         self._graph = graph
+        self._root = root
         self._finished = finished
         self._produced: dict[TaskId, str] = {}
 
@@ -48,21 +56,33 @@ class Upstream:
                     followed[edge.id] = keyed.key if keyed is not None else "none"
         return followed
 
-    def stamps(self, task: Task) -> list[tuple[TaskId, Mapping[str, Stamp]]]:
-        """The stamps of all that was produced above a task."""
+    def changes(self, tasks: Sequence[Task]) -> dict[TaskId, tuple[Reason, ...]]:
+        """Which of some tasks have outputs above them that were touched since they were made.
+
+        Each of these is looked at once, however many of the tasks lie below it. From any thread.
+        """
+        touched = {
+            task_id
+            for task_id in self._above(tasks)
+            if not stamps_equal(self._root, self._finished[task_id].stamps)
+        }
+        if not touched:
+            return {}
+        return {
+            task.id: tuple(map(_touched, sorted(touched.intersection(self._above([task])))))
+            for task in tasks
+        }
+
+    def _above(self, tasks: Iterable[Task]) -> set[TaskId]:
+        """Everything that tasks depend on, over any edge."""
         seen: set[TaskId] = set()
-        pending = [edge.id for edge in task.upstream]
-        stamps: list[tuple[TaskId, Mapping[str, Stamp]]] = []
+        pending = [edge.id for task in tasks for edge in task.upstream]
         while pending:
             task_id = pending.pop()
-            if task_id in seen:
-                continue
-            seen.add(task_id)
-            finished = self._finished[task_id]
-            if finished.stamps:
-                stamps.append((task_id, finished.stamps))
-            pending.extend(edge.id for edge in finished.task.upstream)
-        return stamps
+            if task_id not in seen:
+                seen.add(task_id)
+                pending.extend([edge.id for edge in self._graph.tasks[task_id].upstream])
+        return seen
 
     def _produced_by(self, task_id: TaskId) -> str:
         """A hash over what a task and everything it follows left; of a transit task, its inputs."""
@@ -80,3 +100,8 @@ class Upstream:
             ]
             known = self._produced[task_id] = hash_text("own", *own, "above", *above)
         return known
+
+
+def _touched(task_id: TaskId) -> Reason:
+    text = f"outputs of upstream {task_id} changed while bao ran"
+    return Reason("upstream-outputs-changed", text)

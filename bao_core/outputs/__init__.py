@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bao_core.interfaces.cache import BlobSink, BlobSource
     from bao_core.model import ActionResult, Digest, Stamp, TaskId
     from bao_core.outputs.ownership import Ownership
+    from bao_core.outputs.survey import Survey
 
 __all__ = [
     "Collected",
@@ -24,7 +25,6 @@ __all__ = [
     "collect",
     "copy_contents",
     "find_overlaps",
-    "list_outputs",
     "overlap",
     "recover",
     "resolve_patterns",
@@ -33,7 +33,6 @@ __all__ = [
     "stamp_of",
     "stamps_equal",
     "stamps_stand",
-    "standing",
     "verify_outputs",
 ]
 
@@ -78,13 +77,6 @@ def collect(root: str, spec: OutputSpec, *, is_tracked: Callable[[str], bool]) -
     return collecting.collect(root, spec, is_tracked=is_tracked)
 
 
-def list_outputs(root: str, spec: OutputSpec, *, is_tracked: Callable[[str], bool]) -> list[str]:
-    """Paths of untracked files, links and empty directories that match, without reading them."""
-    from bao_core.outputs import collecting
-
-    return collecting.list_outputs(root, spec, is_tracked=is_tracked)
-
-
 def sources(root: str, result: ActionResult) -> list[BlobSource]:
     """The files of a result that stands on disk, as blobs to be stored elsewhere."""
     from bao_core.outputs.collecting import FileSource
@@ -101,7 +93,7 @@ def restore(  # noqa: PLR0913 - mostly keywords, each of them needed
     result: ActionResult,
     fetch: Callable[[Collection[Digest], BlobSink], None],
     *,
-    owned: Collection[str],
+    own: Callable[[Sequence[str]], Collection[str]],
     is_tracked: Callable[[str], bool],
     is_ignored: Callable[[Sequence[str]], Collection[str]],
     staging_dir: str,
@@ -110,6 +102,9 @@ def restore(  # noqa: PLR0913 - mostly keywords, each of them needed
     on_left: Callable[[Sequence[str]], None] | None = None,
 ) -> dict[str, Stamp]:
     """Bring a result's outputs to disk, all or nothing, and remove the task's other outputs.
+
+    Where they stand already, byte for byte, nothing is written. The moment to record with the
+    stamps is the one before this call.
 
     Everything is fetched and verified beside the worktree first, then moved into place; whatever
     fails undoes what was done, in this process or, after a `kill -9`, in the next one that
@@ -121,7 +116,8 @@ def restore(  # noqa: PLR0913 - mostly keywords, each of them needed
         spec: What the task declares.
         result: What should stand afterwards.
         fetch: Hands blobs to a sink, as `CacheBackend.fetch` does.
-        owned: Paths that this task's stamps record.
+        own: Told, before anything changes, the paths of what matches the outputs and git does not
+            track; says which paths this task's stamps record.
         is_tracked: Whether git tracks a path.
         is_ignored: Which of some paths git ignores; asked only about files and links that exist,
             are not tracked and were recorded by no task.
@@ -147,7 +143,7 @@ def restore(  # noqa: PLR0913 - mostly keywords, each of them needed
         spec,
         result,
         fetch,
-        _ownership(owned, others, is_tracked, is_ignored),
+        _ownership(own, others, is_tracked, is_ignored),
         staging_dir=staging_dir,
         clean=clean,
         on_left=on_left,
@@ -158,14 +154,16 @@ def clean(
     root: str,
     spec: OutputSpec,
     *,
-    owned: Collection[str],
+    own: Callable[[Sequence[str]], Collection[str]],
     others: Callable[[str], bool] | None,
     is_tracked: Callable[[str], bool],
     is_ignored: Callable[[Sequence[str]], Collection[str]],
+    remove: bool = True,
 ) -> list[str]:
     """Remove a task's outputs before an attempt.
 
-    Call `recover` first. The arguments are those of `restore`.
+    Call `recover` first. The arguments are those of `restore`, and whether to remove anything: if
+    not, `own` is told what stands there all the same.
 
     Returns:
         What matches, is not tracked, and stays because it is not the task's to remove.
@@ -175,32 +173,9 @@ def clean(
     """
     from bao_core.outputs import restoring
 
-    return restoring.clean(root, spec, _ownership(owned, others, is_tracked, is_ignored))
-
-
-def standing(
-    root: str,
-    spec: OutputSpec,
-    result: ActionResult,
-    *,
-    owned: Collection[str],
-    is_tracked: Callable[[str], bool],
-    is_ignored: Callable[[Sequence[str]], Collection[str]],
-    others: Callable[[str], bool] | None = None,
-    clean: bool = True,
-) -> dict[str, Stamp] | None:
-    """A new record of stamps if a result stands on disk exactly as a restore would leave it.
-
-    Every content is read. For where `stamps_stand` says no: it spares writing everything again.
-    The moment to record is the one before this call.
-
-    Returns:
-        None if anything differs. The record may be empty where there are no outputs at all.
-    """
-    from bao_core.outputs import collecting
-
-    ownership = _ownership(owned, others, is_tracked, is_ignored)
-    return collecting.standing(root, spec, result, ownership, exact=clean)
+    return restoring.clean(
+        root, spec, _ownership(own, others, is_tracked, is_ignored), remove=remove
+    )
 
 
 def verify_outputs(root: str, result: ActionResult) -> bool:
@@ -247,11 +222,15 @@ def copy_contents(source: int, target: int) -> Digest:
 
 
 def _ownership(
-    owned: Collection[str],
+    own: Callable[[Sequence[str]], Collection[str]],
     others: Callable[[str], bool] | None,
     is_tracked: Callable[[str], bool],
     is_ignored: Callable[[Sequence[str]], Collection[str]],
-) -> Ownership:
+) -> Callable[[Survey], Ownership]:
     from bao_core.outputs.ownership import Ownership
 
-    return Ownership(owned, others=others, is_tracked=is_tracked, is_ignored=is_ignored)
+    def ownership(survey: Survey) -> Ownership:
+        owned = own(survey.untracked(is_tracked))
+        return Ownership(owned, others=others, is_tracked=is_tracked, is_ignored=is_ignored)
+
+    return ownership

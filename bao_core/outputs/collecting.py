@@ -101,43 +101,41 @@ def collect(root: str, spec: OutputSpec, *, is_tracked: Callable[[str], bool]) -
     )
 
 
-def list_outputs(root: str, spec: OutputSpec, *, is_tracked: Callable[[str], bool]) -> list[str]:
-    """Paths of untracked files, links and empty directories that match, without reading them."""
-    globs = resolve_patterns(spec.package_path, spec.patterns)
-    with SafeTree(root) as tree:
-        survey = take_survey(tree, globs, spec.package_path)
-    return sorted([*(p for p in survey.leaves if not is_tracked(p)), *survey.empty])
-
-
-def standing(
-    root: str, spec: OutputSpec, result: ActionResult, ownership: Ownership, *, exact: bool = True
+def standing_stamps(
+    tree: SafeTree,
+    survey: Survey,
+    result: ActionResult,
+    owner: Ownership,
+    *,
+    exact: bool,
 ) -> dict[str, Stamp] | None:
-    """The stamps of a result's outputs if they stand on disk byte for byte; None otherwise.
+    """A record of stamps if a result stands on disk exactly as a restore would leave it.
+
+    Every content is read: this is for where the stamps prove nothing.
 
     Args:
-        root: The workspace's root directory.
-        spec: What the task declares.
+        tree: The workspace.
+        survey: What stands where the task's patterns look.
         result: What should stand.
-        ownership: Tells what of the rest a restore would remove.
+        owner: Tells what of the rest a restore would remove.
         exact: Whether anything that a restore would remove counts as a difference.
 
-    Raises:
-        OutputError: A pattern is broken.
+    Returns:
+        None if anything differs. The record may be empty where there are no outputs at all.
     """
-    globs = resolve_patterns(spec.package_path, spec.patterns)
+    if not set(result.directories).issubset(survey.empty):
+        return None
     try:
-        with SafeTree(root) as tree:
-            survey = take_survey(tree, globs, spec.package_path)
-            stamps = content_stamps(tree, result)
-            if stamps is None or not set(result.directories).issubset(survey.empty):
-                return None
+        stamps = content_stamps(tree, result)
     except (OutputError, OSError):
+        return None
+    if stamps is None:
         return None
     if exact:
         extra = [path for path in survey.leaves if path not in stamps]
         spare = set(survey.empty).difference(result.directories)
-        ownership.consider(extra)
-        if any(map(ownership.may_remove, extra)) or any(map(ownership.may_drop, spare)):
+        owner.consider(extra)
+        if any(map(owner.may_remove, extra)) or any(map(owner.may_drop, spare)):
             return None
     return {**stamps, **survey.stamps()}
 

@@ -12,7 +12,8 @@ from msgspec import Struct, field
 
 from bao_core.errors import CacheError, OutputError
 from bao_core.model import OutputFile, OutputLink
-from bao_core.outputs.collecting import observe
+from bao_core.outputs.collecting import observe, standing_stamps
+from bao_core.outputs.grafting import fetch_files, graft
 from bao_core.outputs.recovery import recover
 from bao_core.outputs.safe_paths import (
     DIRECTORY,
@@ -23,18 +24,17 @@ from bao_core.outputs.safe_paths import (
     kind_of,
 )
 from bao_core.outputs.specs import resolve_patterns
-from bao_core.outputs.staging import StagingSink
 from bao_core.outputs.stamps import stamp_from
 from bao_core.outputs.survey import belongs_whole, take_survey
 from bao_core.outputs.swap import Changes, NewFile, NewLink, Swap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bao_core.globs import Globs
-    from bao_core.interfaces.cache import BlobSink
-    from bao_core.model import ActionResult, Digest, Stamp
+    from bao_core.model import ActionResult, Stamp, TaskId
+    from bao_core.outputs.grafting import Fetch
     from bao_core.outputs.ownership import Ownership
     from bao_core.outputs.specs import OutputSpec
     from bao_core.outputs.survey import Survey
@@ -64,24 +64,32 @@ class Plan(Struct):
             [os.fsencode(path) for path in self.dropped],
             [os.fsencode(path) for path in self.made],
             [NewFile(os.fsencode(f.path), f.digest.hash, f.digest.size) for f in self.files()],
-            [
-                NewLink(os.fsencode(link.path), os.fsencode(link.target))
-                for link in self.placed
-                if isinstance(link, OutputLink)
-            ],
+            [NewLink(os.fsencode(link.path), os.fsencode(link.target)) for link in self.links()],
         )
+
+    def lies_in_new_directory(self) -> bool:
+        """Whether all there is to do lies in the first of the directories to be made."""
+        if self.moved or self.dropped or not self.made:
+            return False
+        inside = f"{self.made[0]}/"
+        new = (*self.made[1:], *(output.path for output in self.placed))
+        return all(path.startswith(inside) for path in new)
 
     def files(self) -> list[OutputFile]:
         """The regular files to be put in place."""
         return [output for output in self.placed if isinstance(output, OutputFile)]
+
+    def links(self) -> list[OutputLink]:
+        """The symbolic links to be made."""
+        return [output for output in self.placed if isinstance(output, OutputLink)]
 
 
 def restore(
     root: str,
     spec: OutputSpec,
     result: ActionResult,
-    fetch: Callable[[Collection[Digest], BlobSink], None],
-    ownership: Ownership,
+    fetch: Fetch,
+    ownership: Callable[[Survey], Ownership],
     *,
     staging_dir: str,
     clean: bool = True,
@@ -90,17 +98,17 @@ def restore(
     """Bring a result's outputs to disk, all or nothing. See `bao_core.outputs.restore`."""
     globs = resolve_patterns(spec.package_path, spec.patterns)
     check_result(result, globs, spec.package_path)
+    if not spec.patterns:
+        return {}
     recover(root, staging_dir, result.task_id)
     with SafeTree(root) as tree:
         survey = take_survey(tree, globs, spec.package_path)
-        plan = _Planner(tree, globs, spec, result, ownership).plan(survey, clean=clean)
+        owner = ownership(survey)
+        if (stamps := standing_stamps(tree, survey, result, owner, exact=clean)) is not None:
+            return stamps
+        plan = _Planner(tree, globs, spec, result, owner).plan(survey, clean=clean)
         try:
-            if changes := plan.changes():
-                with Swap.begin(root, staging_dir, result.task_id) as swap:
-                    _fetch(swap.directory, plan.files(), fetch)
-                    tree.forget()  # fetching takes time: look at the path of each directory again
-                    swap.run(tree, changes)
-                    tree.forget()
+            _carry_out(plan, tree, staging_dir, result.task_id, fetch)
             stamps = _stamps(tree, globs, spec, result)
         except OSError as error:
             where = error.filename if isinstance(error.filename, str) else None
@@ -113,22 +121,42 @@ def restore(
     return stamps
 
 
-def clean(root: str, spec: OutputSpec, ownership: Ownership) -> list[str]:
+def _carry_out(plan: Plan, tree: SafeTree, staging_dir: str, task_id: TaskId, fetch: Fetch) -> None:
+    files, links = plan.files(), plan.links()
+    if plan.lies_in_new_directory() and graft(
+        tree, staging_dir, task_id, plan.made, files, links, fetch
+    ):
+        return
+    if changes := plan.changes():
+        with Swap.begin(tree.root, staging_dir, task_id) as swap:
+            named = [(f"n{index}", file) for index, file in enumerate(files)]
+            fetch_files(swap.directory, named, fetch)
+            tree.forget()  # fetching takes time: look at the path of each directory again
+            swap.run(tree, changes)
+            tree.forget()
+
+
+def clean(
+    root: str, spec: OutputSpec, ownership: Callable[[Survey], Ownership], *, remove: bool = True
+) -> list[str]:
     """Remove a task's outputs before an attempt. See `bao_core.outputs.clean`."""
     globs = resolve_patterns(spec.package_path, spec.patterns)
     left: list[str] = []
     with SafeTree(root) as tree:
         survey = take_survey(tree, globs, spec.package_path)
+        owner = ownership(survey)
+        if not remove:
+            return []
         blocked = [p for p in survey.blocked if belongs_whole(globs, p, spec.package_path)]
         found = (*survey.leaves, *blocked)
-        ownership.consider(found)
+        owner.consider(found)
         for path in found:
-            if ownership.may_remove(path):
+            if owner.may_remove(path):
                 _remove(tree, path, os.unlink)
-            elif not ownership.is_tracked(path):
+            elif not owner.is_tracked(path):
                 left.append(path)
         for path in sorted(survey.whole, key=_depth_first):
-            if ownership.may_drop(path) and not tree.scan(path):
+            if owner.may_drop(path) and not tree.scan(path):
                 _remove(tree, path, os.rmdir)
     return left
 
@@ -203,7 +231,14 @@ class _Planner:
 
     def _plan_directory(self, path: str) -> bool:
         """Make room for a directory; whether it has to be made."""
-        there = self._tree.lstat(path)
+        try:
+            self._tree.directory(path)
+        except FileNotFoundError:
+            return True
+        except (OutputError, OSError):
+            there = self._tree.lstat(path)
+        else:
+            return False
         if there is None:
             return True
         kind = kind_of(there.st_mode)
@@ -280,19 +315,6 @@ class _Planner:
         for path in survey.whole:
             if path not in self._directories and self._ownership.may_drop(path):
                 self._dropped.add(path)
-
-
-def _fetch(
-    directory: str,
-    files: Sequence[OutputFile],
-    fetch: Callable[[Collection[Digest], BlobSink], None],
-) -> None:
-    if not files:
-        return
-    sink = StagingSink(directory, files)
-    fetch(sink.digests(), sink)
-    if missing := sink.digests():
-        raise CacheError(f"blob {missing[0].hash[:12]} was not delivered")
 
 
 def _stamps(

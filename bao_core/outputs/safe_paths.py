@@ -86,8 +86,8 @@ def describe_special(mode: int) -> str:
 class SafeTree:
     """A directory whose paths are walked without following links. Not for several threads.
 
-    The directories of the last path stay open, so that going through sorted paths opens each
-    directory once and never holds more of them than the tree is deep.
+    The directories of the longest of the last paths stay open, so that going through sorted paths
+    opens each directory once and never holds more of them than the tree is deep.
 
     Raises, from all methods that take a path:
         OutputError: A component of it is not a directory.
@@ -120,7 +120,11 @@ class SafeTree:
         Raises:
             FileNotFoundError: It is not there.
         """
-        names = path.split("/") if path else []
+        if not path:
+            return self._root
+        names = path.split("/")
+        if names == self._names[: len(names)]:
+            return self._descriptors[len(names) - 1]
         common = 0
         for name, known in zip(names, self._names, strict=False):
             if name != known:
@@ -132,7 +136,7 @@ class SafeTree:
             descriptor = self._open(above, names, index, make=make)
             self._names.append(names[index])
             self._descriptors.append(descriptor)
-        return self._descriptors[-1] if self._descriptors else self._root
+        return self._descriptors[-1]
 
     def place(self, path: str, *, make: bool = False) -> tuple[int, str]:
         """The descriptor of a path's parent directory, and its last name."""
@@ -149,6 +153,14 @@ class SafeTree:
 
     def obstacle(self, path: str) -> str | None:
         """The first component above a path that exists and is no directory."""
+        try:
+            self.place(path)
+        except FileNotFoundError:
+            return None
+        except OutputError:
+            pass
+        else:
+            return None
         at = path.find("/")
         while at >= 0:
             found = self.lstat(path[:at])

@@ -12,7 +12,7 @@ from bao_core.outputs.cloning import copy_contents, digest_descriptor, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import BinaryIO
 
     from bao_core.interfaces.cache import BlobSink as _Sink
@@ -26,18 +26,18 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class StagingSink(_Sink):
-    """Makes one file for every output, `n0`, `n1` … in a directory, each a copy of its own.
+    """Makes one file for every output in a directory, each a copy of its own.
 
     Args:
         directory: Where to make them; it exists.
-        files: The outputs; the number of each is its index.
+        files: The outputs, with the names that they get there.
     """
 
-    def __init__(self, directory: str, files: Sequence[OutputFile]) -> None:
+    def __init__(self, directory: str, files: Iterable[tuple[str, OutputFile]]) -> None:
         self._directory = directory
-        self._waiting: dict[Digest, list[tuple[int, bool]]] = {}
-        for index, file in enumerate(files):
-            self._waiting.setdefault(file.digest, []).append((index, file.executable))
+        self._waiting: dict[Digest, list[tuple[str, bool]]] = {}
+        for name, file in files:
+            self._waiting.setdefault(file.digest, []).append((name, file.executable))
 
     def digests(self) -> list[Digest]:
         """What has not arrived yet, each once."""
@@ -87,29 +87,29 @@ class StagingSink(_Sink):
             return
         made: list[int] = []
         try:
-            for index, executable in targets:
-                made.append(self._create(index, executable=executable))
+            for name, executable in targets:
+                made.append(self._create(name, executable=executable))
                 if len(made) > 1:
                     copy_contents(made[0], made[-1])
                     os.close(made.pop())
                 else:
                     _require(fill(made[0]), digest)
         except BaseException:
-            for index, _ in targets:
-                self._discard(index)
+            for name, _ in targets:
+                self._discard(name)
             raise
         finally:
             for descriptor in made:
                 os.close(descriptor)
         del self._waiting[digest]
 
-    def _create(self, index: int, *, executable: bool) -> int:
+    def _create(self, name: str, *, executable: bool) -> int:
         mode = 0o755 if executable else 0o644  # the kernel takes the umask away
-        return os.open(f"{self._directory}/n{index}", _CREATE, mode)
+        return os.open(f"{self._directory}/{name}", _CREATE, mode)
 
-    def _discard(self, index: int) -> None:
+    def _discard(self, name: str) -> None:
         try:
-            os.unlink(f"{self._directory}/n{index}")
+            os.unlink(f"{self._directory}/{name}")
         except OSError:
             pass  # never made, or it goes with its directory
 

@@ -12,6 +12,8 @@ from bao_core.outputs.stamps import ABSENT, WATCHED, stamp_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bao_core.globs import Globs
     from bao_core.model import Stamp
     from bao_core.outputs.safe_paths import SafeTree
@@ -39,6 +41,10 @@ class Survey(Struct):
     def stamps(self) -> dict[str, Stamp]:
         """The directories' share of a record of stamps."""
         return {**self.whole, **self.watched}
+
+    def untracked(self, is_tracked: Callable[[str], bool]) -> list[str]:
+        """Files, links and empty directories that git does not track."""
+        return [*(path for path in self.leaves if not is_tracked(path)), *self.empty]
 
 
 def take_survey(tree: SafeTree, globs: Globs, package_path: str) -> Survey:

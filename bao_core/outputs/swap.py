@@ -82,7 +82,7 @@ class Swap:
         self._token = os.path.basename(directory)
 
     @classmethod
-    def begin(cls, root: str, staging_dir: str, task_id: TaskId) -> Self:
+    def begin(cls, root: str, staging_dir: str, task_id: TaskId, mode: int = 0o700) -> Self:
         """Make the directory of a swap.
 
         Raises:
@@ -90,7 +90,7 @@ class Swap:
         """
         home = _choose_home(root, staging_dir)
         name = f"{task_tag(task_id)}-{os.getpid()}-{os.urandom(6).hex()}"
-        os.mkdir(f"{home}/{name}", 0o700)
+        os.mkdir(f"{home}/{name}", mode)
         return cls(f"{home}/{name}")
 
     def __enter__(self) -> Self:
@@ -203,8 +203,12 @@ class Swap:
 
 def _choose_home(root: str, staging_dir: str) -> str:
     device = os.stat(root).st_dev
-    os.makedirs(staging_dir, exist_ok=True)
-    if os.stat(staging_dir).st_dev == device:
+    try:
+        staging = os.stat(staging_dir)
+    except FileNotFoundError:
+        os.makedirs(staging_dir, exist_ok=True)
+        staging = os.stat(staging_dir)
+    if staging.st_dev == device:
         return staging_dir
     try:
         git = os.lstat(f"{root}/.git")
@@ -298,8 +302,13 @@ def _rmdir(tree: SafeTree, path: str) -> None:
 def remove_swap(directory: str) -> None:
     """Remove a swap's directory, as far as that works: what is left of it does no harm."""
     try:
-        for name in os.listdir(directory):
-            os.unlink(f"{directory}/{name}")
+        with os.scandir(directory) as entries:
+            found = list(entries)
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                remove_swap(entry.path)
+            else:
+                os.unlink(entry.path)
         os.rmdir(directory)
     except OSError:
         pass

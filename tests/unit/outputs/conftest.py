@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bao_core.digests import digest_bytes
+from bao_core.errors import CacheError
 from bao_core.model import ActionResult, Digest, OutputFile, OutputLink, Stamp, TaskId
-from bao_core.outputs import Collected, OutputSpec, clean, collect, restore, standing
+from bao_core.outputs import Collected, OutputSpec, clean, collect, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -139,13 +140,32 @@ class Bench:
         return clean(str(self.root), self.spec, **self.rules())
 
     def standing(self, result: ActionResult, *, clean: bool = True) -> dict[str, Stamp] | None:
-        """The stamps of a result if it stands."""
-        return standing(str(self.root), self.spec, result, clean=clean, **self.rules())
+        """The stamps of a result if it stands, so that restoring it writes and fetches nothing."""
+
+        def refuse(*_: object) -> None:
+            raise CacheError("nothing is to be fetched")
+
+        before = self._inodes()
+        try:
+            stamps = restore(
+                str(self.root), self.spec, result, refuse,
+                staging_dir=str(self.staging), clean=clean, **self.rules(),
+            )  # fmt: skip
+        except CacheError:
+            return None
+        return stamps if self._inodes() == before else None
+
+    def _inodes(self) -> dict[str, tuple[int, int]]:
+        found = {}
+        for path in self.root.rglob("*"):
+            there = path.lstat()
+            found[str(path)] = (there.st_ino, there.st_ctime_ns)
+        return found
 
     def rules(self) -> dict[str, Any]:
         """Who owns what, as the functions take it."""
         return {
-            "owned": self.owned,
+            "own": lambda _present: self.owned,
             "others": self.others.__contains__,
             "is_tracked": self.tracked.__contains__,
             "is_ignored": lambda paths: {path for path in paths if path in self.ignored},

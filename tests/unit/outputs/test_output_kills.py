@@ -48,7 +48,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "into nothing": ({}, NEW, "rename"),
     "over an older result": (OLD, NEW, "rename"),
     "the other way round": (NEW, OLD, "rename"),
-    "over the same": (NEW, NEW, "rename"),
+    "into a new directory": ({}, {f"pkg/dist/new{path[8:]}": NEW[path] for path in NEW}, "rename"),
     "to nothing": (OLD, {}, "rename"),
     "across file systems": (OLD, NEW, "copy"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bao_core.errors import CacheError, OutputError
-from bao_core.outputs import OutputSpec, collecting, list_outputs, resolve_patterns, verify_outputs
+from bao_core.outputs import OutputSpec, clean, collecting, resolve_patterns, verify_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 TREE = {
@@ -88,7 +89,7 @@ def test_modes_are_those_of_a_fresh_file(bench: Any) -> None:
     os.chmod(bench.root / "pkg/dist/a", 0o600)
     os.chmod(bench.root / "pkg/dist/b", 0o4700)
     collected = bench.collect()
-    bench.owned = collected.stamps
+    shutil.rmtree(bench.root / "pkg/dist")
     old = os.umask(0o027)
     try:
         bench.restore(bench.result({f.path: _content(f) for f in collected.files}))
@@ -214,11 +215,21 @@ def _meddle(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> No
     monkeypatch.setattr(collecting, "blake3", meddling)
 
 
-def test_listing_reads_nothing(bench: Any) -> None:
+def test_who_owns_what_is_asked_about_all_that_git_does_not_track(bench: Any) -> None:
     bench.write(TREE)
     bench.tracked = {"pkg/dist/a.js"}
-    found = list_outputs(str(bench.root), bench.spec, is_tracked=bench.tracked.__contains__)
-    assert found == sorted(set(TREE) - bench.tracked)
+    asked: list[Sequence[str]] = []
+
+    def own(present: Sequence[str]) -> set[str]:
+        asked.append(present)
+        assert bench.read()["pkg/dist/run"] == TREE["pkg/dist/run"], "nothing has changed yet"
+        return set(present)
+
+    clean(str(bench.root), bench.spec, **bench.rules() | {"own": own}, remove=False)
+    assert bench.read().keys() == TREE.keys()
+    clean(str(bench.root), bench.spec, **bench.rules() | {"own": own})
+    assert [sorted(present) for present in asked] == [sorted(set(TREE) - bench.tracked)] * 2
+    assert bench.read() == {"pkg/dist/a.js": b"a"}
 
 
 # --- restoring -------------------------------------------------------------------------------
@@ -477,8 +488,8 @@ def test_something_more_that_a_restore_would_remove_is_a_difference(bench: Any) 
     assert verify_outputs(str(bench.root), result)
     assert bench.standing(result) is not None, "it is somebody's own, and a restore leaves it"
     bench.ignored = {"pkg/dist/b.js"}
-    assert bench.standing(result) is None
     assert bench.standing(result, clean=False) is not None
+    assert bench.standing(result) is None
 
 
 @pytest.mark.parametrize("gone", ["a.js", "latest", "empty/within"])
@@ -486,8 +497,8 @@ def test_something_missing_is_a_difference(bench: Any, gone: str) -> None:
     bench.restore(bench.result(TREE))
     path = bench.root / "pkg/dist" / gone
     path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    assert bench.standing(bench.result(TREE)) is None
     assert not verify_outputs(str(bench.root), bench.result(TREE))
+    assert bench.standing(bench.result(TREE)) is None
 
 
 # --- cleaning --------------------------------------------------------------------------------
@@ -530,13 +541,11 @@ def test_git_is_asked_once_and_only_about_what_nobody_recorded(bench: Any) -> No
     bench.write({f"pkg/dist/{n}": b"" for n in ("a", "b", "owned", "theirs", "tracked")})
     asked: list[list[str]] = []
     rules = bench.rules() | {
-        "owned": ["pkg/dist/owned"],
+        "own": lambda _present: ["pkg/dist/owned"],
         "others": "pkg/dist/theirs".__eq__,
         "is_tracked": "pkg/dist/tracked".__eq__,
         "is_ignored": lambda paths: asked.append(list(paths)) or set(),
     }
-    from bao_core.outputs import clean
-
     clean(str(bench.root), OutputSpec("pkg", ("dist/**",)), **rules)
     assert asked == [["pkg/dist/a", "pkg/dist/b"]]
 
