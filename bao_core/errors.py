@@ -7,7 +7,10 @@ where, what, what is possible and what to do.
 
 from __future__ import annotations
 
-from typing import ClassVar
+# Nothing is imported: this module is, before git is started.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class BaoError(Exception):

@@ -250,10 +250,13 @@ class Session:
             SelectionError: A filter matches nothing.
             GitError: A revision does not exist.
         """
+        from bao_core.git.facts import Revisions, remember
+        from bao_core.inputs import matches_global_inputs
         from bao_core.selection import select
         from bao_core.selection.base_revision import choose_base
         from bao_core.selection.changes import GitChanges
 
+        revisions = Revisions(self.root, self.environ, self._pending.ahead)
         changes = GitChanges(
             self.root,
             self.environ,
@@ -263,12 +266,17 @@ class Session:
                 since=selecting.since,
                 configured_branch=self.config.default_branch or None,
                 deepen=selecting.deepen,
+                revisions=revisions,
             ),
             load=self.workspace_of,
             closures=lambda: self.closures,
-            global_input=self._is_global_input,
+            global_input=lambda path: matches_global_inputs(
+                path, self.config.global_inputs, self.workspace.lock_files
+            ),
+            revisions=revisions,
+            uncommitted=self.files.uncommitted,
         )
-        return select(
+        selection = select(
             self.packages,
             filters=selecting.filters,
             affected=selecting.affected,
@@ -277,11 +285,8 @@ class Session:
             turbo=bool(self.config.foreign),
             exists=lambda path: os.path.exists(os.path.join(self.root, path)),
         )
-
-    def _is_global_input(self, path: str) -> bool:
-        from bao_core.inputs import matches_global_inputs
-
-        return matches_global_inputs(path, self.config.global_inputs, self.workspace.lock_files)
+        remember(self.state_dir, revisions)
+        return selection
 
     def plan(
         self,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _NEED_FILES = frozenset({"ls", "run"})
 _MOVES = ("-C", "--directory")
+_COMPARES = ("--affected", "--since")
 
 _COLLECT_EVERY = 1_000_000
 """Allocations between two searches for cyclic garbage. A run that is all hits makes hundreds of
@@ -52,8 +53,9 @@ def begin(argv: Sequence[str], environ: Mapping[str, str]) -> BegunListing | Non
         from bao_core.errors import BaoError
         from bao_core.git.begun import BegunListing
 
+        compare = any(word.startswith(_COMPARES) for word in argv)
         try:
-            return BegunListing(*found, environ)
+            return BegunListing(*found, environ, compare=compare)
         except BaoError:
             return None  # it is told when it is asked again
     except OSError:

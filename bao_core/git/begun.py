@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bao_core.git.ahead import AskedAhead
+
 _CLOCK_LAG = 20_000_000
 """Nanoseconds by which the clock of file times may lag behind `time.time_ns`."""
 
@@ -25,17 +27,23 @@ class BegunListing:
         taken: T0: a file with an earlier ctime is as it was when git was asked; nanoseconds since
             the epoch.
         listing: Git's answers to come; None where there is no repository.
+        ahead: Answers to what a comparison with another revision is likely to ask; None where none
+            is expected.
     """
 
-    __slots__ = ("listing", "root", "taken")
+    __slots__ = ("ahead", "listing", "root", "taken")
 
-    def __init__(self, root: str, probe_dir: str, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: str, probe_dir: str, environ: Mapping[str, str], *, compare: bool = False
+    ) -> None:
         """Start git, and return at once.
 
         Args:
             root: The workspace root, absolute; it may be below the top of git's worktree.
             probe_dir: A directory where a file may be made for a moment.
             environ: The user's environment.
+            compare: Ask ahead what was asked by the last comparison that was written down in
+                `probe_dir`.
         """
         self.root = root
         self.taken = _file_time(probe_dir)
@@ -44,6 +52,11 @@ class BegunListing:
             # The file system seems to keep whole seconds only: a change right after looks older.
             self.taken -= self.taken % _SECOND
         self.listing = GitListing.start(root, environ)
+        self.ahead: AskedAhead | None = None
+        if compare and self.listing is not None:
+            from bao_core.git.ahead import ask_ahead
+
+            self.ahead = ask_ahead(self.listing, probe_dir)
 
 
 def _file_time(directory: str) -> int:

@@ -11,8 +11,8 @@ from stat import S_ISLNK
 from msgspec import Struct
 
 from bao_core.errors import GitError
+from bao_core.git.ahead import STAGED, remember
 from bao_core.git.history import (
-    common_ancestor,
     current_branch,
     deepen,
     head_branches,
@@ -20,8 +20,9 @@ from bao_core.git.history import (
     merge_base,
     resolve_commit,
 )
-from bao_core.git.listing import GitListing
+from bao_core.git.listing import GitListing, index_id
 from bao_core.git.process import find_toplevel, run_git
+from bao_core.git.revisions import Revisions
 from bao_core.git.tree import RevisionTree
 
 TYPE_CHECKING = False
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from typing import Literal
 
+    from bao_core.git.listed import Uncommitted
+
 __all__ = [
     "ChangedFile",
     "GitListing",
     "RevisionTree",
+    "Revisions",
     "changed_files",
     "current_branch",
     "deepen",
@@ -41,10 +45,14 @@ __all__ = [
     "ignored",
     "is_shallow",
     "merge_base",
+    "remember",
     "resolve_commit",
 ]
 
 _RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--relative")
+
+_FEW = 200
+"""So many files that may be modified are compared one by one; for more, git looks at all."""
 
 
 class ChangedFile(Struct, frozen=True, order=True, gc=False):
@@ -67,6 +75,8 @@ def changed_files(
     merge_base: bool,
     worktree: bool,
     environ: Mapping[str, str],
+    revisions: Revisions | None = None,
+    uncommitted: Uncommitted | None = None,
 ) -> list[ChangedFile]:
     """What differs below the workspace root; a rename is a deletion and an addition.
 
@@ -79,6 +89,8 @@ def changed_files(
             worktree is compared with the base directly, so that an edit which takes a commit
             back makes the file unchanged.
         environ: The user's environment.
+        revisions: What is known of revisions already.
+        uncommitted: What git told of the worktree already; None to ask it.
 
     Returns:
         Sorted by path.
@@ -86,10 +98,12 @@ def changed_files(
     Raises:
         GitError: A revision is not known, or the two have no common ancestor here.
     """
-    base_commit = _known(root, base, environ)
-    head_commit = _known(root, head or "HEAD", environ)
+    revisions = revisions or Revisions(root, environ)
+    revisions.look_up((base, head or "HEAD", "HEAD"))
+    base_commit = _known(root, base, revisions)
+    head_commit = _known(root, head or "HEAD", revisions)
     if merge_base:
-        common = common_ancestor(root, base_commit, head_commit, environ)
+        common = revisions.common_ancestor(base_commit, head_commit)
         if common is None:
             shallow = is_shallow(root, environ)
             raise GitError(
@@ -100,15 +114,15 @@ def changed_files(
         base_commit = common
     found: dict[str, Literal["A", "M", "D"]] = {}
     if worktree:
-        compared = base_commit if head is None else _known(root, "HEAD", environ)
-        found = _worktree_changes(root, compared, environ)
+        compared = base_commit if head is None else _known(root, "HEAD", revisions)
+        found = _worktree_changes(root, compared, uncommitted, revisions, environ)
     if head is not None or not worktree:
         found |= _committed_changes(root, base_commit, head_commit, environ)
     return [ChangedFile(path, found[path]) for path in sorted(found)]
 
 
-def _known(root: str, rev: str, environ: Mapping[str, str]) -> str:
-    commit = resolve_commit(root, rev, environ)
+def _known(root: str, rev: str, revisions: Revisions) -> str:
+    commit = revisions.commit(rev)
     if commit is None:
         raise GitError(f"git knows no revision '{rev}'", where=root,
                        hint="fetch it, or name another")  # fmt: skip
@@ -125,26 +139,72 @@ def _committed_changes(
 
 
 def _worktree_changes(
-    root: str, base: str, environ: Mapping[str, str]
+    root: str,
+    base: str,
+    uncommitted: Uncommitted | None,
+    revisions: Revisions,
+    environ: Mapping[str, str],
 ) -> dict[str, Literal["A", "M", "D"]]:
     """What of the worktree differs from a commit, untracked files included."""
-    pending = GitListing.start(root, environ)
-    # `git diff` and not `git diff-index`: it reads files whose times changed, and goes into
-    # submodules.
-    finished = run_git(root, ("diff", *_RAW, "--ignore-submodules=none", base, "--"), environ)
-    if finished.code != 0:
-        raise finished.error()
-    found = _statuses(finished.fields())
-    listed = pending.result() if pending is not None else None
-    if listed is None:
-        return found
-    if listed.hidden:
-        _look_behind_marks(root, base, listed.hidden, found, environ)
-    untracked = [path for path, flag in zip(listed.paths, listed.tracked, strict=True) if not flag]
-    for path in (*untracked, *listed.foreign):
+    if uncommitted is None:
+        pending = GitListing.start(root, environ)
+        listed = pending.result() if pending is not None else None
+        uncommitted = listed.uncommitted if listed is not None else None
+    if uncommitted is None:
+        return _differing(root, base, (), environ)
+    revisions.compared = base
+    found = _by_index(root, base, uncommitted, revisions, environ)
+    if found is None:
+        found = _differing(root, base, (), environ)
+    if uncommitted.hidden:
+        _look_behind_marks(root, base, uncommitted.hidden, found, environ)
+    for path in (*uncommitted.untracked, *uncommitted.foreign):
         # What only left the index is on disk still, or again.
         found[path] = "M" if path in found else "A"
     return found
+
+
+def _by_index(
+    root: str,
+    base: str,
+    uncommitted: Uncommitted,
+    revisions: Revisions,
+    environ: Mapping[str, str],
+) -> dict[str, Literal["A", "M", "D"]] | None:
+    """What of the tracked files differs from a commit, without looking at each of them again.
+
+    What git has found to be as in the index differs from the commit the way the index does.
+
+    Returns:
+        None where that cannot be said.
+    """
+    index, modified = uncommitted.index_id, uncommitted.modified
+    if not uncommitted.plain or not index or len(modified) > _FEW:
+        return None
+    staged = revisions.ahead.staged(base, index) if revisions.ahead is not None else None
+    if staged is None:
+        staged = run_git(root, (*STAGED, base, "--"), environ)
+    if staged.code != 0 or index_id(uncommitted.index) != index:
+        return None
+    found = _statuses(staged.fields())
+    if modified:
+        for path in modified:
+            found.pop(path, None)
+        found |= _differing(root, base, [f":(literal){path}" for path in modified], environ)
+    return found
+
+
+def _differing(
+    root: str, base: str, pathspecs: Iterable[str], environ: Mapping[str, str]
+) -> dict[str, Literal["A", "M", "D"]]:
+    """What of the tracked files differs from a commit on disk; all of them without pathspecs."""
+    # `git diff` and not `git diff-index`: it reads files whose times changed, and goes into
+    # submodules.
+    arguments = ("diff", *_RAW, "--ignore-submodules=none", base, "--", *pathspecs)
+    finished = run_git(root, arguments, environ)
+    if finished.code != 0:
+        raise finished.error()
+    return _statuses(finished.fields())
 
 
 def _look_behind_marks(

@@ -6,6 +6,7 @@ import os
 import re
 
 from bao_core.git.process import run_git
+from bao_core.git.revisions import Revisions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,45 +25,13 @@ _MOST_BOUNDARIES = 50
 
 
 def resolve_commit(root: str, rev: str, environ: Mapping[str, str]) -> str | None:
-    """The full id of the commit that a revision names; None where there is none.
-
-    A name that only a remote knows as a branch means that branch, as for `git checkout`.
-    """
-    if not rev or rev.startswith("-"):
-        return None
-    found = _commit(root, rev, environ)
-    if found is None and not rev.startswith("refs/"):
-        found = _commit(root, f"refs/remotes/{main_remote(root, environ)}/{rev}", environ)
-    return found
-
-
-def _commit(root: str, name: str, environ: Mapping[str, str]) -> str | None:
-    found = run_git(root, ("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"), environ)
-    return found.text().strip() if found.code == 0 else None
-
-
-def main_remote(root: str, environ: Mapping[str, str]) -> str:
-    """The remote that is meant where none is named: `origin`, else the first."""
-    remotes = run_git(root, ("remote",), environ).text().split()
-    return "origin" if "origin" in remotes or not remotes else remotes[0]
+    """See `Revisions.commit`."""
+    return Revisions(root, environ).commit(rev)
 
 
 def merge_base(root: str, a: str, b: str, environ: Mapping[str, str]) -> str | None:
-    """The id of the best common ancestor of two revisions; None where there is none here."""
-    first, second = resolve_commit(root, a, environ), resolve_commit(root, b, environ)
-    if first is None or second is None:
-        return None
-    return common_ancestor(root, first, second, environ)
-
-
-def common_ancestor(root: str, a: str, b: str, environ: Mapping[str, str]) -> str | None:
-    """The same for two ids of commits that are there."""
-    finished = run_git(root, ("merge-base", a, b), environ)
-    if finished.code == 1:
-        return None
-    if finished.code != 0:
-        raise finished.error()
-    return finished.text().split("\n", 1)[0]
+    """See `Revisions.merge_base`."""
+    return Revisions(root, environ).merge_base(a, b)
 
 
 def is_shallow(root: str, environ: Mapping[str, str]) -> bool:
@@ -138,7 +107,7 @@ def _wanted(root: str, rev: str, environ: Mapping[str, str]) -> tuple[str, tuple
     """The remote to ask for a revision, and the refspecs to ask for; None where it has none."""
     name = re.split(r"[~^:]|@\{", rev, maxsplit=1)[0]
     name = name.removeprefix("refs/").removeprefix("remotes/")
-    remote = main_remote(root, environ)
+    remote = Revisions(root, environ).main_remote()
     for known in run_git(root, ("remote",), environ).text().split():
         if name.startswith(f"{known}/"):
             remote, name = known, name.removeprefix(f"{known}/")

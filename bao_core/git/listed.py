@@ -14,6 +14,32 @@ _FEW = 256
 """So many paths are put in their places one by one; more are sorted with the rest."""
 
 
+class Uncommitted:
+    """What git tells of a worktree beside its files, for whoever compares it with a commit.
+
+    Attributes:
+        index: The path of git's index.
+        index_id: Changes whenever the index does; empty where it kept changing.
+        modified: Paths in the index that may differ from it on disk, or are not there.
+        untracked: Files that the index does not hold.
+        foreign: Directories that hold a repository of their own and are no submodules.
+        hidden: Paths with a mark (assume-unchanged, skip-worktree) that keeps git from looking at
+            what is there on disk, or from missing it.
+        plain: Whether the index holds nothing but files and links that git looks at: no submodule,
+            no conflict, no mark.
+    """
+
+    __slots__ = ("foreign", "hidden", "index", "index_id", "modified", "plain", "untracked")
+
+    def __init__(self, *, modified: list[str], plain: bool, hidden: list[str]) -> None:
+        self.modified = modified
+        self.plain = plain
+        self.hidden = hidden
+        self.untracked: list[str] = []
+        self.foreign: list[str] = []
+        self.index = self.index_id = ""
+
+
 class Listed:
     """The files that git lists in one repository, in columns of equal length.
 
@@ -23,18 +49,16 @@ class Listed:
         states: `CLAIMED` or `UNKNOWN` for each.
         tracked: 1 for each file in git's index, else 0.
         absent: Paths in the index where no file is: deleted, or left out of a sparse checkout.
-        hidden: Paths with a mark (assume-unchanged, skip-worktree) that keeps git from looking at
-            what is there on disk, or from missing it.
         nested: Directories that hold a repository or a submodule of their own, not looked into.
-        foreign: Those of `nested` that are no submodules.
         unlisted: Directories that git does not look into and that are no repositories either.
         index_id: Changes whenever the index does; empty where it kept changing.
         algorithm: The repository's object format, `sha1` or `sha256`.
+        uncommitted: How the worktree differs from the index; None where there is no git.
     """
 
     __slots__ = (
-        "_ordered", "absent", "algorithm", "claims", "foreign", "hidden", "index_id", "nested",
-        "paths", "states", "tracked", "unlisted",
+        "_ordered", "absent", "algorithm", "claims", "index_id", "nested", "paths", "states",
+        "tracked", "uncommitted", "unlisted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,12 +67,11 @@ class Listed:
         self.states = bytearray()
         self.tracked = bytearray()
         self.absent: set[str] = set()
-        self.hidden: list[str] = []
         self.nested: list[str] = []
-        self.foreign: list[str] = []
         self.unlisted: list[str] = []
         self.index_id = ""
         self.algorithm = "sha1"
+        self.uncommitted: Uncommitted | None = None
         self._ordered = 0
 
     def add(self, path: str, *, tracked: bool) -> None:

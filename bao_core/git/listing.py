@@ -6,7 +6,7 @@ import os
 from bisect import bisect_left
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from bao_core.git.listed import UNKNOWN, Listed, is_text
+from bao_core.git.listed import UNKNOWN, Listed, Uncommitted, is_text
 from bao_core.git.process import (
     GitProcess,
     find_git,
@@ -18,7 +18,7 @@ from bao_core.git.walking import walked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from bao_core.git.process import Finished
@@ -39,11 +39,14 @@ class GitListing:
 
     Three commands that read the index and the disk run side by side. What they must agree on is
     the index, so it is looked at before and after them.
+
+    Attributes:
+        root: The directory that is listed.
+        index_id: Of the index before git was asked; see `Listed`.
     """
 
     __slots__ = (
-        "_entries", "_environment", "_git", "_index", "_index_id", "_modified", "_untracked",
-        "root",
+        "_entries", "_environment", "_git", "_index", "_modified", "_untracked", "index_id", "root",
     )  # fmt: skip
 
     def __init__(self, root: str, *, index: str, git: str, environment: dict[str, str]) -> None:
@@ -70,6 +73,10 @@ class GitListing:
         environment = git_environment(environ)
         return cls(root, index=f"{directory}/index", git=git, environment=environment)
 
+    def beside(self, arguments: Sequence[str], given: bytes = b"") -> GitProcess:
+        """Start another command for the same directory, which reads `given`."""
+        return GitProcess.start(self.root, arguments, self._environment, git=self._git, given=given)
+
     def result(self) -> Listed | None:
         """Wait for git and put its answers together.
 
@@ -83,8 +90,10 @@ class GitListing:
             listed = self._collect()
             if listed is None:
                 return None
-            if index_id(self._index) == self._index_id:
-                listed.index_id = self._index_id
+            if index_id(self._index) == self.index_id:
+                listed.index_id = self.index_id
+                if listed.uncommitted is not None:
+                    listed.uncommitted.index_id = self.index_id
                 return listed
             # Somebody staged or committed meanwhile: one answer may tell of the index before,
             # another of the one after.
@@ -95,14 +104,11 @@ class GitListing:
         return listed
 
     def _ask(self) -> None:
-        self._index_id = index_id(self._index)
+        self.index_id = index_id(self._index)
         # The slowest first.
-        self._untracked = self._start(_UNTRACKED)
-        self._modified = self._start(_MODIFIED)
-        self._entries = self._start(_ENTRIES)
-
-    def _start(self, arguments: tuple[str, ...]) -> GitProcess:
-        return GitProcess.start(self.root, arguments, self._environment, git=self._git)
+        self._untracked = self.beside(_UNTRACKED)
+        self._modified = self.beside(_MODIFIED)
+        self._entries = self.beside(_ENTRIES)
 
     def _collect(self) -> Listed | None:
         reading = _EntryReader(self.root)
@@ -116,13 +122,16 @@ class GitListing:
                 return None
             if finished.code != 0:
                 raise finished.error()
-        reading.settle(modified.fields()[1::2])
+        uncommitted = reading.settle(modified.fields()[1::2])
+        uncommitted.index = self._index
         listed = reading.listed
+        listed.uncommitted = uncommitted
         for path in untracked.fields():
             if path.endswith("/"):
                 listed.nested.append(path[:-1])
-                listed.foreign.append(path[:-1])
+                uncommitted.foreign.append(path[:-1])
             else:
+                uncommitted.untracked.append(path)
                 listed.add(path, tracked=False)
         listed.order()
         return listed
@@ -184,7 +193,7 @@ class _EntryReader:
         elif line[0] == "S":
             self._skipped.append(path)
 
-    def settle(self, modified: Iterable[str]) -> None:
+    def settle(self, modified: list[str]) -> Uncommitted:
         """Look at what may be modified, or not there at all, and at the gitlinks."""
         listed, root = self.listed, self._root
         gone, late = set(), []
@@ -208,8 +217,12 @@ class _EntryReader:
             self._look_into(path)
         # Where a sparse checkout has no file, none is missing.
         here = [path for path in self._skipped if path not in listed.absent]
-        listed.hidden = sorted({*self._assumed, *here})
         listed.order()
+        return Uncommitted(
+            modified=modified,
+            plain=not self._doubtful and not self._gitlinks,
+            hidden=sorted({*self._assumed, *here}),
+        )
 
     def _look_into(self, path: str) -> None:
         """Settle a gitlink: a submodule, or whatever stands in its place."""

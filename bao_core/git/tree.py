@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from bao_core.errors import GitError
-from bao_core.git.history import resolve_commit
 from bao_core.git.process import find_git, git_environment, no_git, run_git, spawn
+from bao_core.git.revisions import Revisions
 from bao_core.model import FileTree
 
 TYPE_CHECKING = False
@@ -84,13 +84,20 @@ class RevisionTree(FileTree):
     until `close`. Submodules are no part of the revision and seem empty.
     """
 
-    def __init__(self, root: str, rev: str, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: str,
+        rev: str,
+        environ: Mapping[str, str],
+        revisions: Revisions | None = None,
+    ) -> None:
         """List the revision.
 
         Args:
             root: The workspace root, absolute; it may be below the top of git's worktree.
             rev: A commit, by any name.
             environ: The user's environment.
+            revisions: What is known of revisions already.
 
         Raises:
             GitError: git does not know the revision.
@@ -98,7 +105,7 @@ class RevisionTree(FileTree):
         self._root = root
         self._environ = environ
         self._pipe: GitPipe | None = None
-        commit = resolve_commit(root, rev, environ)
+        commit = (revisions or Revisions(root, environ)).commit(rev)
         if commit is None:
             raise GitError(f"git knows no revision '{rev}'", hint="fetch it, or name another")
         listed = run_git(root, ("ls-tree", "-r", "-z", commit), environ)

@@ -126,6 +126,7 @@ class _Comparison:
         self._turbo = turbo
         self._direct: dict[str, list[Reason]] = {}
         self._everything: list[Reason] = []
+        self._below = self._packages_below_changes()
         self._manifests = KNOWN_MANIFESTS | {
             package.manifest.rpartition("/")[2] for package in self._packages.values()
         }
@@ -168,7 +169,6 @@ class _Comparison:
     def _compare_files(self) -> None:
         touched: dict[str, list[str]] = {}
         shared: list[str] = []
-        holding = self._holding_directories()
         for file in self._files:
             verb = _VERBS[file.status]
             if file.path == ROOT_CONFIGURATION or self._changes.global_input(file.path):
@@ -180,7 +180,7 @@ class _Comparison:
                 inside = file.path[len(directory) + 1 :] if directory else file.path
                 touched.setdefault(name, []).append(f"{inside or file.path} {verb}")
             # A submodule, or a link to a directory: git says no more of what lies below.
-            for name in holding.get(file.path, ()):
+            for name in self._below.get(file.path, ()):
                 touched.setdefault(name, []).append(f"{file.path} {verb}")
         for name in sorted(touched):
             self._because(name, _some("file-changed", touched[name]))
@@ -196,13 +196,14 @@ class _Comparison:
         named = [name for name in owners if name != ROOT]
         return named or owners
 
-    def _holding_directories(self) -> dict[str, list[str]]:
-        """The packages that lie below each directory."""
+    def _packages_below_changes(self) -> dict[str, list[str]]:
+        """The packages that lie below each path that changed."""
         found: dict[str, list[str]] = {}
         for name, package in self._packages.items():
             end = package.path.rfind("/")
             while end > 0:
-                found.setdefault(package.path[:end], []).append(name)
+                if package.path[:end] in self._paths:
+                    found.setdefault(package.path[:end], []).append(name)
                 end = package.path.rfind("/", 0, end)
         return found
 
@@ -213,10 +214,9 @@ class _Comparison:
         if self._settings_changed:
             return True
         locks = self._graph.workspace.lock_files
-        holding = self._holding_directories()
         for file in self._files:
             path = file.path
-            if path.rpartition("/")[2] in self._manifests or path in locks or path in holding:
+            if path.rpartition("/")[2] in self._manifests or path in locks or path in self._below:
                 return True
             owners = self._graph.owners(path)
             if file.status == "D" and owners == (self._graph.workspace.root_package,):

@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from bao_core.errors import GitError
 from bao_core.git import facts as git
-from bao_core.git.history import common_ancestor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +96,7 @@ def choose_base(
     since: str | None = None,
     configured_branch: str | None = None,
     deepen: bool | None = None,
+    revisions: git.Revisions | None = None,
 ) -> Base:
     """Choose the commit that `--affected` compares with.
 
@@ -109,16 +109,22 @@ def choose_base(
         since: What the user asks for.
         configured_branch: The configured default branch.
         deepen: Fetch what is missing; None for only in CI, which is where `CI` is set.
+        revisions: What is known of revisions already.
 
     Raises:
         GitError: What the user asks for does not exist.
     """
-    chooser = _Chooser(root, environ, deepen=in_ci(environ) if deepen is None else deepen)
     if git.find_toplevel(root) is None:
         if since is not None:
             raise GitError("--since needs a git repository, and this is none", where=root)
         return Base(None, "this is no git repository")
-    for candidate in _candidates(environ, since, configured_branch):
+    candidates = list(_candidates(environ, since, configured_branch))
+    revisions = revisions or git.Revisions(root, environ)
+    revisions.look_up(("HEAD", *(name for candidate in candidates for name in candidate.revisions)))
+    chooser = _Chooser(
+        root, environ, revisions, deepen=in_ci(environ) if deepen is None else deepen
+    )
+    for candidate in candidates:
         base = chooser.try_candidate(candidate)
         if base is not None:
             return base
@@ -134,9 +140,12 @@ def in_ci(environ: Mapping[str, str]) -> bool:
 class _Chooser:
     """Tries candidates in one repository."""
 
-    def __init__(self, root: str, environ: Mapping[str, str], *, deepen: bool) -> None:
+    def __init__(
+        self, root: str, environ: Mapping[str, str], revisions: git.Revisions, *, deepen: bool
+    ) -> None:
         self._root = root
         self._environ = environ
+        self._revisions = revisions
         self._deepen = deepen
 
     def try_candidate(self, candidate: Candidate) -> Base | None:
@@ -146,7 +155,7 @@ class _Chooser:
             return self._missing(candidate)
         name, commit = found
         said = f"{name} ({candidate.source})" if candidate.source else name
-        head = self._resolve("HEAD")
+        head = self._revisions.commit("HEAD")
         if head is None:
             return Base(None, "there is no commit yet")
         parted = self._merge_base(name, commit, head)
@@ -159,20 +168,26 @@ class _Chooser:
     def _find(self, candidate: Candidate) -> tuple[str, str] | None:
         """The name and the commit of a candidate; fetched if need be."""
         for name in candidate.revisions:
-            if commit := self._resolve(name):
+            if commit := self._revisions.commit(name):
                 return name, commit
         if not self._deepen or not candidate.worth_fetching:
             return None
         for name in candidate.revisions:
-            if git.deepen(self._root, name, self._environ) and (commit := self._resolve(name)):
+            if self._fetch(name) and (commit := self._revisions.commit(name)):
                 return name, commit
         return None
 
+    def _fetch(self, name: str) -> bool:
+        """Fetch what a comparison with a revision lacks; whether that helped."""
+        helped = git.deepen(self._root, name, self._environ)
+        self._revisions.forget()
+        return helped
+
     def _merge_base(self, name: str, commit: str, head: str) -> str | None:
-        parted = common_ancestor(self._root, commit, head, self._environ)
+        parted = self._revisions.common_ancestor(commit, head)
         if parted is None and self._deepen and git.is_shallow(self._root, self._environ):
-            git.deepen(self._root, name, self._environ)
-            parted = common_ancestor(self._root, commit, head, self._environ)
+            self._fetch(name)
+            parted = self._revisions.common_ancestor(commit, head)
         return parted
 
     def _missing(self, candidate: Candidate) -> Base | None:
@@ -194,9 +209,6 @@ class _Chooser:
         if git.is_shallow(self._root, self._environ):
             return "; this is a shallow clone: use --deepen"
         return ""
-
-    def _resolve(self, revision: str) -> str | None:
-        return git.resolve_commit(self._root, revision, self._environ)
 
 
 def _candidates(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bao_core.git.facts import ChangedFile
+    from bao_core.git.listed import Uncommitted
     from bao_core.model import FileTree, Workspace
     from bao_core.selection.base_revision import Base
 
@@ -60,6 +61,8 @@ class GitChanges:
         load: Makes out the packages of a tree; may raise a BaoError.
         closures: See `Changes.closures`; called once, when first needed.
         global_input: See `Changes.global_input`.
+        revisions: What is known of revisions already.
+        uncommitted: What git told of the worktree already; None to ask it.
     """
 
     def __init__(
@@ -71,9 +74,13 @@ class GitChanges:
         load: Callable[[FileTree], Workspace],
         closures: Callable[[], Mapping[str, tuple[str, ...]]],
         global_input: Callable[[str], bool],
+        revisions: git.Revisions | None = None,
+        uncommitted: Uncommitted | None = None,
     ) -> None:
         self._root = root
         self._environ = environ
+        self._revisions = revisions or git.Revisions(root, environ)
+        self._uncommitted = uncommitted
         self._choose = choose
         self._load = load
         self.closures = closures
@@ -96,25 +103,31 @@ class GitChanges:
         root, environ = self._root, self._environ
         try:
             return git.changed_files(
-                root, base, head, merge_base=merge_base, worktree=worktree, environ=environ
+                root,
+                base,
+                head,
+                merge_base=merge_base,
+                worktree=worktree,
+                environ=environ,
+                revisions=self._revisions,
+                uncommitted=self._uncommitted,
             )
         except GitError:
-            revisions = (base, head or "HEAD")
-            if all(git.resolve_commit(root, revision, environ) for revision in revisions):
+            if all(map(self._revisions.commit, (base, head or "HEAD"))):
                 raise
             return None
 
     def merge_base(self, base: str, head: str) -> str | None:
         """See `Changes.merge_base`."""
-        return git.merge_base(self._root, base, head, self._environ)
+        return self._revisions.merge_base(base, head)
 
     def workspace_at(self, revision: str) -> Workspace | None:
         """See `Changes.workspace_at`."""
-        commit = git.resolve_commit(self._root, revision, self._environ)
+        commit = self._revisions.commit(revision)
         if commit is None:
             return None
         if commit not in self._workspaces:
-            tree = git.RevisionTree(self._root, commit, self._environ)
+            tree = git.RevisionTree(self._root, commit, self._environ, self._revisions)
             try:
                 self._workspaces[commit] = self._load(tree)
             except BaoError:

@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from bao_core.git.ahead import AskedAhead
+
 __all__ = [
     "HashMemo",
     "PendingFiles",
@@ -59,6 +61,11 @@ class PendingFiles:
         self._begun = begun
         self._environ = environ
         self._memo = memo
+
+    @property
+    def ahead(self) -> AskedAhead | None:
+        """See `BegunListing`."""
+        return self._begun.ahead
 
     def result(self) -> WorktreeFiles:
         """Wait for git and read what it says.
@@ -98,11 +105,12 @@ class WorktreeFiles:
         paths: Sorted; tracked files that are on disk, and untracked ones that are not ignored.
         index_id: Changes whenever the index of git does; empty without git.
         algorithm: The hash function of content identities, `sha1` or `sha256`.
+        uncommitted: How the worktree differs from the index; None without git.
     """
 
     __slots__ = (
         "_absent", "_contents", "_false", "_identities", "_joined", "_open", "_tracked", "_trust",
-        "algorithm", "has_git", "index_id", "paths", "root", "taken",
+        "algorithm", "has_git", "index_id", "paths", "root", "taken", "uncommitted",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +122,7 @@ class WorktreeFiles:
         self.paths = listed.paths
         self.index_id = listed.index_id
         self.algorithm = listed.algorithm
+        self.uncommitted = listed.uncommitted
         self._absent = listed.absent
         self._tracked = listed.tracked
         self._contents = Contents(root, memo, algorithm=listed.algorithm, listed=self._listed_below)

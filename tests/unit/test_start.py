@@ -11,7 +11,7 @@ import pytest
 from bao_core.cli.start import begin
 from bao_core.git.begun import BegunListing
 from bao_core.recent import recall_root, remember_root
-from bao_core.session import Session
+from bao_core.session import Selecting, Session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +82,34 @@ def test_git_is_started_for_commands_that_need_it_here(
     begun = begin(words, environ)
     assert (begun is not None) == begins
     assert begun is None or begun.root == str(root)
+
+
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [
+        (["ls", "--affected"], True),
+        (["run", "build", "--since=HEAD"], True),
+        (["ls"], False),
+        (["run", "build"], False),
+    ],
+)
+def test_a_comparison_is_begun_where_one_is_asked_for(
+    words: list[str],
+    asks: bool,
+    tmp_path: Path,
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = workspace(tmp_path / "w", "a")
+    monkeypatch.chdir(root)
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    session = Session.open(None, environ)
+    session.select(Selecting(affected=True, since="HEAD"))
+    session.close()
+    begun = begin(words, environ)
+    assert begun is not None
+    assert (begun.ahead is not None) == asks
 
 
 def test_what_was_begun_for_another_root_is_not_used(
