@@ -20,6 +20,7 @@ nox.options.reuse_venv = "yes"
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("bao_plugins/*/pyproject.toml"))
 GROUPS = nox.project.load_toml("pyproject.toml")
+AZURITE = "azurite@3.37.0"
 TIMEOUT = "--timeout=300"  # seconds a single test may take
 
 
@@ -112,6 +113,10 @@ def _plugin_session(name: str) -> None:
             session.install(*more)
         # With this, a server that a test needs and that cannot be started is a failure.
         servers = {"BAO_TEST_SERVERS": "1"}
+        if name == "bao-cache-fsspec" and shutil.which("npm"):
+            servers["BAO_TEST_AZURITE"] = place = str(Path(session.create_tmp()).resolve() / "npm")
+            install = ("npm", "install", "--no-audit", "--no-fund", "--prefix", place, AZURITE)
+            session.run(*install, external=True, silent=True)
         tests = f"bao_plugins/{name}/tests"
         session.run("pytest", TIMEOUT, tests, *session.posargs, env=servers)
 

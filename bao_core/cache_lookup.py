@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bao_core.outputs.stamps import stamps_stand
+from bao_core.outputs.stamps import stamps_equal, stamps_stand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class CacheLookup:
                 candidates[task_id] = key
         phase("stamps")
         there = bench.tiers.touch(candidates.values()) if candidates else {}
+        if candidates and (far := bench.tiers.only_remote()):
+            # Nobody here can be asked, and to ask far away may take longer than to run: what is
+            # remembered was stored or had from there. Main takes nothing from other scopes.
+            scopes = {"", bench.scope}
+            there = {key: far for t, key in candidates.items() if memories[t].scope in scopes}
         self.standing = {t: there[key] for t, key in candidates.items() if key in there}
         self.ask({t: key for t, key in wanted.items() if t not in self.standing})
         phase("lookup")
@@ -72,17 +77,31 @@ class CacheLookup:
         """Look keys up."""
         if not wanted:
             return
-        tiers, memories = self._bench.tiers, self._bench.state.memory.tasks
+        tiers = self._bench.tiers
         self._hits.update(tiers.look_up(list(wanted.values()), near=True))
         if not tiers.remotes():
             return
         # A remote tier that takes longer to answer than the task to run is not asked.
         far = {
-            key: memories[task_id].duration if task_id in memories else None
+            key: self._worth(task_id, key)
             for task_id, key in wanted.items()
             if key not in self._hits
         }
         self._asked |= tiers.ask(far, self._heard)
+
+    def _worth(self, task_id: TaskId, key: CacheKey) -> float | None:
+        """Seconds that a result is worth waiting for; None for as long as it takes.
+
+        That is where it tells whether outputs are what they were that only look like it, because
+        they changed too shortly before they were recorded; the next run knows by itself then.
+        """
+        bench = self._bench
+        memory = bench.state.memory.tasks.get(task_id)
+        if memory is None:
+            return None
+        if memory.key == key and not memory.escaped and bench.tiers.only_remote():
+            return None if stamps_equal(bench.files.root, memory.stamps) else memory.duration
+        return memory.duration
 
     def take(self, key: CacheKey, hit: Hit | None) -> None:
         """A remote tier has answered."""

@@ -9,6 +9,7 @@ from bao_core.digests import hash_text
 from bao_core.errors import BaoError, CacheError, PluginError
 from bao_core.events import NoteAdded
 from bao_core.interfaces.component import Context, called
+from bao_core.plugins.checks import has_required_fields
 from bao_core.plugins.isolation import described
 from bao_core.tiers import CacheTiers, Tier
 from bao_core.trust import cache_scope
@@ -16,7 +17,7 @@ from bao_core.worktree import WorktreeTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from threading import Event as Flag
     from typing import Any
 
@@ -61,6 +62,11 @@ class Components:
             emit=bus.emit,
             scope=cache_scope(environ),
         )
+
+    @property
+    def scope(self) -> str:
+        """The scope that cache entries are written under; empty for the main one."""
+        return self._context.scope
 
     @property
     def _config(self) -> RootConfig:
@@ -120,12 +126,12 @@ class Components:
 
     @cached_property
     def tiers(self) -> CacheTiers:
-        """The cache tiers, as configured; one that cannot be opened is named and left out.
+        """The cache tiers; one that cannot be opened is named and left out.
 
         A remote one is opened by whoever first asks it something, on a thread of its own.
         """
         tiers: list[Tier] = []
-        for table in self._config.cache:
+        for table in (*self._config.cache, *self._tiers_of_environment()):
             cls = self._host.backend(table.backend)
             if cls is None:
                 if table.key:
@@ -138,6 +144,20 @@ class Components:
             except (CacheError, PluginError) as error:
                 self._bus.warn(f"cache tier '{table.name}' is left out: {error}")
         return CacheTiers(tiers, self._bus.warn)
+
+    def _tiers_of_environment(self) -> Iterator[CacheTable]:
+        """Tiers that variables ask for.
+
+        Each is called after its variable, so that all who hear of it know where it comes from. A
+        configuration that names the backend has said what is wanted of it; one with an empty list
+        wants no cache.
+        """
+        from bao_core.config.model import CacheTable
+
+        configured = {table.backend for table in self._config.cache}
+        for backend, variable in self._host.tier_variables().items():
+            if configured and backend not in configured and self._environ.get(variable):
+                yield CacheTable(variable, backend, write="trusted")
 
     def _tier(
         self,
@@ -233,7 +253,7 @@ class Components:
         *,
         config: RootConfig | None = None,
     ) -> Struct:
-        if not table and not _has_required_fields(cls.Settings):
+        if not table and not has_required_fields(cls.Settings):
             return cls.Settings()
         from bao_core.config import decode_settings
 
@@ -279,7 +299,3 @@ def _unopened(cls: type[Component], error: BaoError) -> str:
     if isinstance(error, PluginError):
         return str(error)
     return f"{called(cls)} could not be opened: {error}"
-
-
-def _has_required_fields(settings: type[Struct]) -> bool:
-    return len(settings.__struct_defaults__) < len(settings.__struct_fields__)

@@ -63,8 +63,8 @@ def bao_cache_backends() -> Sequence[type[CacheBackend | ObjectStore]]:  # type:
     """Offer places to keep results. The configuration's `[[cache]]` tables choose among them.
 
     Called once an invocation, on the main thread, and only where a table names an offer of this
-    plugin. Each table opens an instance of its own; the order of the tables is that of looking up,
-    and the order of the offers never counts.
+    plugin, or the `tier_variable` of one is set. Each table opens an instance of its own; the order
+    of the tables is that of looking up, and the order of the offers never counts.
 
     Returns:
         Classes of `CacheBackend`, or of `ObjectStore`, which core wraps: `ObjectStoreCache` makes a

@@ -428,6 +428,7 @@ class Session:
             look_up=not options.force,
             store=options.cache,
             replace=options.force,
+            scope=self.components.scope,
         )
         self.phase("inputs")
         return bench

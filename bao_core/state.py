@@ -46,6 +46,7 @@ class TaskMemory(Struct, array_like=True, gc=False):
         parts: The digest of the blob with the key's parts.
         created: When the result was made, in seconds since the epoch.
         escaped: Whether the paths in `stamps` went through `escape_path`.
+        scope: The scope of the run that executed or restored it; empty for the main one.
     """
 
     key: CacheKey
@@ -59,6 +60,7 @@ class TaskMemory(Struct, array_like=True, gc=False):
     parts: Digest
     created: float
     escaped: bool = False
+    scope: str = ""
 
 
 class Memory(Struct, array_like=True):

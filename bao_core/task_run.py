@@ -262,6 +262,7 @@ class TaskRun:
                 log_digest=result.log,
                 parts=result.parts,
                 created=result.started,
+                scope=self._bench.scope,
             ),
         )
 

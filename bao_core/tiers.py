@@ -76,6 +76,12 @@ class CacheTiers:
         """The remote ones."""
         return [tier.remote for tier in self if tier.remote is not None]
 
+    def only_remote(self) -> str:
+        """The name of the first tier that is read, if all of them are remote; else empty."""
+        names = [tier.name for tier in self if tier.read]
+        is_near = any(tier.read and tier.remote is None for tier in self)
+        return "" if is_near or not names else names[0]
+
     # --- looking up --------------------------------------------------------------------------
 
     def touch(self, keys: Collection[CacheKey]) -> dict[CacheKey, str]:

@@ -72,6 +72,7 @@ class Workbench(Struct, frozen=True):
         store: Whether results may be stored in this run.
         look_up: Whether results may be used in this run.
         uncacheable: Why a task may not be stored in this run whatever happens; empty if it may.
+        scope: The scope that results are stored under; empty for the main one.
     """
 
     workspace: Workspace
@@ -92,3 +93,4 @@ class Workbench(Struct, frozen=True):
     look_up: bool = True
     store: bool = True
     replace: bool = False
+    scope: str = ""

@@ -37,5 +37,9 @@ def _print(plugin: PluginInfo, terminal: Terminal) -> None:
     for hook, names in plugin.offers.items():
         words = hook.removeprefix("bao_").replace("_", " ")
         terminal.line(f"    {words}: {', '.join(map(shown, names))}")
+    for backend, variable in plugin.tier_variables.items():
+        terminal.line(
+            f"    a cache tier without configuration: {shown(variable)} ({shown(backend)})"
+        )
     for text in (*plugin.remarks, *filter(None, [plugin.error])):
         terminal.line(f"    {shown(text)}")

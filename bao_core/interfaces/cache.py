@@ -144,9 +144,13 @@ class CacheBackend(Component):
     Attributes:
         remote: Whether its answers come over a network, or from anything else that may be slow or
             hang.
+        tier_variable: An environment variable that, where it is set, makes a tier of this class
+            although no table of the configuration names it. Empty for none. Its `Settings` have a
+            default for everything then, and `open` finds the rest in the environment.
     """
 
     remote: ClassVar[bool] = False
+    tier_variable: ClassVar[str] = ""
 
     @abstractmethod
     def get_entries(self, keys: Collection[CacheKey]) -> Iterator[tuple[CacheKey, ActionResult]]:
@@ -283,10 +287,11 @@ class ObjectStore(Component):
     limit on the time that a request takes.
 
     Attributes:
-        remote: As in `CacheBackend`.
+        remote, tier_variable: As in `CacheBackend`.
     """
 
     remote: ClassVar[bool] = True
+    tier_variable: ClassVar[str] = ""
 
     def location(self) -> str:
         """Where the objects are, for people; without secrets."""

@@ -165,6 +165,13 @@ class PluginHost:
         """The names of everything that is offered to a hook, sorted."""
         return sorted({name for plugin in self._offering(hook) for name in plugin.offers(hook)})
 
+    def tier_variables(self) -> dict[str, str]:
+        """The variables that make a tier of a cache backend, by the backend's name."""
+        found: dict[str, str] = {}
+        for plugin in self._offering("bao_cache_backends"):
+            found.update(plugin.knowledge.tier_variables)
+        return {name: found[name] for name in sorted(found)}
+
     def markers(self) -> Mapping[str, tuple[str, ...]]:
         """Files that mark a workspace root.
 

@@ -60,6 +60,8 @@ def offer_complaint(hook: str, offer: Any) -> str | None:
     complaint = _class_complaint(offer, _bases(hook))
     if complaint is None and hook == "bao_workspace_providers":
         return _provider_complaint(offer)
+    if complaint is None and hook == "bao_cache_backends":
+        return _backend_complaint(offer)
     return complaint
 
 
@@ -109,6 +111,22 @@ def _provider_complaint(provider: Any) -> str | None:
                 f"offered '{name}', whose root marker for {file} is no regular expression: {error}"
             )
     return None
+
+
+def _backend_complaint(backend: Any) -> str | None:
+    variable = backend.tier_variable
+    if not isinstance(variable, str) or "=" in variable or "\0" in variable:
+        return f"offered '{backend.name}', whose 'tier_variable' is no name of a variable"
+    if variable and has_required_fields(backend.Settings):
+        return (
+            f"offered '{backend.name}', which has a 'tier_variable' and settings without a default"
+        )
+    return None
+
+
+def has_required_fields(settings: type[Struct]) -> bool:
+    """Whether a component's settings cannot all be left out."""
+    return len(settings.__struct_defaults__) < len(settings.__struct_fields__)
 
 
 def _are_file_names(names: Collection[object] | None) -> bool:

@@ -65,6 +65,7 @@ class Knowledge(Struct, array_like=True):
         sources: The files that this was gained from.
         seconds: How long it took to be imported and to answer everything.
         prints: Whether it printed to standard output meanwhile.
+        tier_variables: Of its cache backends that have one, by their names.
     """
 
     version: str
@@ -77,6 +78,7 @@ class Knowledge(Struct, array_like=True):
     sources: tuple[Source, ...] = ()
     seconds: float = 0.0
     prints: bool = False
+    tier_variables: dict[str, str] = {}
 
 
 class KnownFault(Struct, array_like=True):

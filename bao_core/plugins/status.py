@@ -32,6 +32,8 @@ class PluginInfo(Struct, frozen=True):
         offers: Names of its offers by hook, as far as known.
         seconds: How long it took to import it and ask it everything, when it was last tried.
         remarks: What should be better about it, though it works.
+        tier_variables: Environment variables that make a tier of its cache backends, by their
+            names.
     """
 
     name: str
@@ -44,6 +46,7 @@ class PluginInfo(Struct, frozen=True):
     offers: dict[str, tuple[str, ...]]
     seconds: float = 0.0
     remarks: tuple[str, ...] = ()
+    tier_variables: dict[str, str] = {}
 
 
 class Plugin:
@@ -130,6 +133,7 @@ class Plugin:
             offers={hook: names for hook in self.hooks() if (names := self.offers(hook))},
             seconds=round(self.knowledge.seconds, 3),
             remarks=tuple(self._remarks()) if self.usable else (),
+            tier_variables=self.knowledge.tier_variables,
         )
 
     def _remarks(self) -> Iterator[str]:
@@ -169,6 +173,11 @@ class Plugin:
             sources=loaded_sources(self.record.target),
             seconds=seconds,
             prints=bool(printed),
+            tier_variables={
+                backend.name: backend.tier_variable
+                for backend in self.answers.get("bao_cache_backends", ())
+                if backend.tier_variable
+            },
         )
 
 

@@ -20,6 +20,7 @@ SUITES = (
     "keys",
     "object_cache",
     "objects",
+    "read_only",
     "scheduler",
     "workspace",
 )

@@ -95,8 +95,20 @@ class MemoryTree(FileTree):
 
     def named(self, names: Iterable[str]) -> list[str]:
         """See `FileTree.named`."""
-        wanted = set(names)
-        return sorted(path for path in self._files if path.rpartition("/")[2] in wanted)
+        wanted = [name.partition("*") for name in names]
+        return sorted(
+            path
+            for path in self._files
+            if any(_matches(path.rpartition("/")[2], *parts) for parts in wanted)
+        )
+
+
+def _matches(name: str, start: str, star: str, end: str) -> bool:
+    """Whether a name is `start`, or begins with it and ends with `end` where there is a star."""
+    long_enough = len(name) >= len(start) + len(end)
+    return (
+        (long_enough and name.startswith(start) and name.endswith(end)) if star else name == start
+    )
 
 
 class ManualClock:

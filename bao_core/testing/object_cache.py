@@ -11,6 +11,7 @@ from bao_core.interfaces.cache import ObjectStore
 from bao_core.object_cache import ObjectStoreCache
 from bao_core.testing.back_door import ObjectsOf
 from bao_core.testing.cache import CacheBackendSuite
+from bao_core.testing.component import Opener
 from bao_core.testing.fakes import context_at
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from bao_core.interfaces.cache import BlobSource, ObjectInfo
-    from bao_core.testing.component import Opener
 
 
 class AgeingStore(ObjectStore):
@@ -101,6 +101,15 @@ class ObjectStoreCacheSuite(CacheBackendSuite):
         return make
 
     @pytest.fixture
+    def behind_at(
+        self, make_store_at: Callable[[Path], ObjectStore]
+    ) -> Iterator[Callable[[Path], ObjectStore]]:
+        """Makes stores for the back door; closes what was made."""
+        opener = Opener(make_store_at)
+        yield opener
+        opener.close_all()
+
+    @pytest.fixture
     def ages(self) -> dict[Path, dict[str, float]]:
         """By how much objects look older, by place and name."""
         return {}
@@ -118,22 +127,22 @@ class ObjectStoreCacheSuite(CacheBackendSuite):
 
     @pytest.fixture
     def contents_at(
-        self, make_store_at: Callable[[Path], ObjectStore]
+        self, behind_at: Callable[[Path], ObjectStore]
     ) -> Callable[[Path], MutableMapping[str, bytes]]:
         """The back door: the objects themselves."""
-        return lambda place: ObjectsOf(make_store_at(place))
+        return lambda place: ObjectsOf(behind_at(place))
 
     @pytest.fixture
     def grow_old_at(
         self,
-        make_store_at: Callable[[Path], ObjectStore],
+        behind_at: Callable[[Path], ObjectStore],
         ages: dict[Path, dict[str, float]],
     ) -> Callable[[Path, float], None]:
         """Lets every object that is there look older."""
 
         def grow_old(place: Path, seconds: float) -> None:
             older = ages.setdefault(place, {})
-            for info in make_store_at(place).list(""):
+            for info in behind_at(place).list(""):
                 older[info.name] = older.get(info.name, 0.0) + seconds
 
         return grow_old

@@ -257,10 +257,13 @@ outputs = ["dist/**"]
 [tasks.check]
 command = 'exit 3'
 
+{tier}
+"""
+
+DISK = """
 [[cache]]
 name = "disk"
 backend = "local"
-{tier}
 """
 
 COMMAND = (
@@ -303,11 +306,17 @@ class Shop:
         repo.commit()
 
     def configure(
-        self, *, wait: str = "5s", upload_wait: str = "60s", more: str = "", tier: bool = True
+        self,
+        *,
+        wait: str = "5s",
+        upload_wait: str = "60s",
+        more: str = "",
+        near: bool = True,
+        tier: bool = True,
     ) -> None:
         port = self.bucket.server_address[1]
         text = TIER.format(port=port, wait=wait, upload_wait=upload_wait, more=more)
-        tier_text = text if tier else ""
+        tier_text = (DISK if near else "") + (text if tier else "")
         self.repo.write({"bao.toml": CONFIG.format(command=COMMAND, tier=tier_text)})
 
     def machine(self, name: str) -> None:
@@ -389,6 +398,32 @@ def test_storing_costs_one_request_for_each_task_and_one_for_the_run(shop: Shop)
     histories = [name for method, name in shop.bucket.requests if "/history/" in name]
     assert len(entries) == 2 * len(NAMES)  # looked up, and put
     assert len(histories) == 1
+
+
+def test_outputs_in_place_are_hits_where_there_is_no_tier_but_a_remote_one(shop: Shop) -> None:
+    shop.configure(near=False)
+    shop.run("build")
+    shop.run("build")  # what was written a moment ago is compared with its result once
+    assert len(shop.repo.ran()) == len(NAMES)
+    shop.bucket.requests.clear()
+    shop.bucket.fault = "reset"
+    result = shop.run("build")
+    assert all(f"{name}#build: hit (team)" in result.out for name in NAMES)
+    assert (shop.repo.ran(), shop.bucket.requests, warnings(result)) == ([], [], [])
+    shop.run("build", "--no-remote")
+    assert len(shop.repo.ran()) == len(NAMES), "there is no cache then"
+
+
+def test_main_takes_no_outputs_in_place_that_a_pull_request_left(shop: Shop) -> None:
+    shop.configure(near=False)
+    shop.run("build", env=PULL_REQUEST)
+    shop.repo.ran()
+    shop.run("build", env=PULL_REQUEST)
+    assert shop.repo.ran() == []
+    shop.run("build")
+    assert len(shop.repo.ran()) == len(NAMES)
+    shop.run("build", env=PULL_REQUEST)
+    assert shop.repo.ran() == [], "what main left is good for everybody"
 
 
 def test_no_remote_leaves_the_remote_alone(shop: Shop) -> None:

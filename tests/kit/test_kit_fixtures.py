@@ -11,7 +11,7 @@ import pytest
 
 from bao_core.events import NoteAdded, WarningRaised
 from bao_core.testing.commands import ScriptedCommand
-from bao_core.testing.fakes import CollectedOutput, ManualClock, RecordingSink
+from bao_core.testing.fakes import CollectedOutput, ManualClock, MemoryTree, RecordingSink
 from bao_core.testing.workspaces import BaoWorkspace
 
 CONFIG = """
@@ -136,6 +136,18 @@ def test_a_recording_sink_keeps_events_and_waits_for_them() -> None:
     sink.handle(NoteAdded("by the way"))
     assert [event.message for event in sink.of(NoteAdded)] == ["by the way"]
     assert len(sink.events) == 2
+
+
+def test_a_tree_in_memory_knows_names_with_a_star() -> None:
+    tree = MemoryTree(
+        dict.fromkeys(("a/test_x.py", "a/test_.pyc", "b.py", "c/[ab].py", "c/a.py"), "")
+    )
+    assert tree.named(["test_*.py"]) == ["a/test_x.py"]
+    assert tree.named(["b.py", "[ab].py"]) == ["b.py", "c/[ab].py"]
+    assert tree.named(["ab*b.py", "*"]) == sorted(
+        ["a/test_x.py", "a/test_.pyc", "b.py", "c/[ab].py", "c/a.py"]
+    )
+    assert tree.named(["b.p*.py"]) == []
 
 
 def test_collected_output_notices_who_writes_at_the_same_time() -> None:

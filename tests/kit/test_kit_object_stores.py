@@ -7,7 +7,9 @@ import pytest
 from bao_core.testing.entries import BytesSource, example_entry, is_hit
 from bao_core.testing.faulty import FAULTS, Fault, FaultyCache, FaultyObjectStore
 from bao_core.testing.memory_cache import MemoryCache
+from bao_core.testing.object_cache import ObjectStoreCacheSuite
 from bao_core.testing.objects import ObjectStoreSuite, read_object
+from bao_core.testing.read_only import ReadOnlyObjectStoreSuite
 from bao_core.testing.stores import DirectoryObjectStore, MemoryObjectStore
 
 
@@ -26,6 +28,69 @@ class TestDirectoryObjectStore(ObjectStoreSuite):
     @pytest.fixture
     def settings_at(self):
         return lambda place: {"path": str(place / "objects")}
+
+
+class ReadOnlyStore(MemoryObjectStore):
+    def put(self, name, source, *, replace=False):
+        raise PermissionError(f"{name} cannot be written: {source.digest}, {replace}")
+
+    def delete(self, name):
+        raise PermissionError(f"{name} cannot be deleted")
+
+
+class TestReadOnlyStore(ReadOnlyObjectStoreSuite):
+    component = MemoryObjectStore
+    made = ReadOnlyStore
+
+    @pytest.fixture
+    def places(self):
+        return {}
+
+    @pytest.fixture
+    def fill_at(self, places):
+        def fill(place, objects):
+            places[place] = {name: (data, 0.0) for name, data in objects.items()}
+
+        return fill
+
+    @pytest.fixture
+    def make_at(self, places):
+        return lambda place: self.made(places.setdefault(place, {}))
+
+
+class ReadOnlyStoreWithoutAList(ReadOnlyStore):
+    def list(self, _prefix):
+        return iter(())
+
+
+class TestReadOnlyStoreWithoutAList(TestReadOnlyStore):
+    made = ReadOnlyStoreWithoutAList
+    lists = False
+
+
+class CountingStore(MemoryObjectStore):
+    open_now = 0
+
+    def __init__(self, objects) -> None:
+        super().__init__(objects)
+        CountingStore.open_now += 1
+
+    def close(self) -> None:
+        CountingStore.open_now -= 1
+
+
+class TestStoresOfTheBackDoorAreClosed(ObjectStoreCacheSuite):
+    component = MemoryObjectStore
+
+    @pytest.fixture(autouse=True)
+    def _all_are_closed(self):
+        yield
+        assert CountingStore.open_now == 0
+
+    @pytest.fixture
+    def make_store_at(self, _all_are_closed):
+        places = {}
+        return lambda place: CountingStore(places.setdefault(place, {}))
 
 
 def answer_of(fault, ask):

@@ -17,6 +17,7 @@ from bao_core.testing.guarding import promises_of
 from bao_core.testing.keys import KeyContributorSuite
 from bao_core.testing.object_cache import ObjectStoreCacheSuite
 from bao_core.testing.objects import ObjectStoreSuite
+from bao_core.testing.read_only import ReadOnlyObjectStoreSuite
 from bao_core.testing.scheduler import SchedulerSuite
 from bao_core.testing.workspace import WorkspaceProviderSuite
 
@@ -29,6 +30,7 @@ SUITES = {
     "keys.py": KeyContributorSuite,
     "object_cache.py": ObjectStoreCacheSuite,
     "objects.py": ObjectStoreSuite,
+    "read_only.py": ReadOnlyObjectStoreSuite,
     "scheduler.py": SchedulerSuite,
     "workspace.py": WorkspaceProviderSuite,
 }

@@ -196,6 +196,38 @@ def test_markers_and_manifests_are_known_without_importing_a_provider(site: Site
     assert site.imported() == []
 
 
+def test_variables_that_make_tiers_are_known_without_importing_a_backend(site: Site) -> None:
+    site.install("b", STORE.replace('name = "NAME"', 'name = "NAME"; tier_variable = "B_PLACE"'))
+    site.install("c", STORE)
+    site.host().backend("b")
+    host = site.host()
+    assert host.tier_variables() == {"b": "B_PLACE"}
+    told = {info.name: info.tier_variables for info in host.plugins()}
+    assert (told["b"], told["c"]) == ({"b": "B_PLACE"}, {})
+    assert site.imported() == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("tier_variable = None", "whose 'tier_variable' is no name of a variable"),
+        ('tier_variable = "A=B"', "whose 'tier_variable' is no name of a variable"),
+        (
+            'tier_variable = "A"; Settings = msgspec.defstruct("Settings", ["url"])',
+            "which has a 'tier_variable' and settings without a default",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_make_a_tier_is_refused(site: Site, lines: str, says: str) -> None:
+    source = STORE.replace('name = "NAME"', f'name = "NAME"; {lines}')
+    site.install("b", "\n    import msgspec" + source)
+    host = site.host()
+    assert host.backend("b") is None
+    assert host.tier_variables() == {}
+    (warning,) = site.warnings
+    assert f"offered 'b', {says}" in warning
+
+
 def test_a_distribution_is_named_for_what_it_offers(site: Site) -> None:
     site.install("ant", STORE)
     host = site.host()

@@ -30,6 +30,11 @@ BUCKET = "team-cache"
 gigabyte for each bucket."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets gcsfs and adlfs send bytes as they do."""
+    config.addinivalue_line("filterwarnings", "ignore:Sending a large body:ResourceWarning")
+
+
 def _load(name: str):
     """A module beside this one: in pytest's mode `importlib` such modules are not on the path."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
@@ -40,6 +45,7 @@ def _load(name: str):
 
 
 servers = _load("s3_servers")
+cloud_servers = _load("cloud_servers")
 
 
 def _start(make, directory: Path) -> Iterator[object]:
@@ -80,12 +86,24 @@ def moto(tmp_path_factory: pytest.TempPathFactory):
     yield from _start(servers.Moto, tmp_path_factory.mktemp("moto"))
 
 
+@pytest.fixture(scope="session")
+def google_storage(tmp_path_factory: pytest.TempPathFactory):
+    """An emulator of Google's store that runs."""
+    yield from _start(cloud_servers.GoogleStorage, tmp_path_factory.mktemp("google"))
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory):
+    """An Azurite that runs."""
+    yield from _start(cloud_servers.Azurite, tmp_path_factory.mktemp("azurite"))
+
+
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Lets the test's own process use a server: gives the name of the bucket there."""
 
-    def using(server, credentials: tuple[str, str] = servers.WRITER) -> str:
-        for name, value in server.environ(credentials).items():
+    def using(server, *credentials: tuple[str, str]) -> str:
+        for name, value in server.environ(*credentials).items():
             monkeypatch.setenv(name, value)
         return BUCKET
 

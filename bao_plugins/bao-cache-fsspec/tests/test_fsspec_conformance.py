@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import msgspec
 import pytest
 from bao_cache_fsspec.store import FsspecStore
@@ -9,6 +12,10 @@ from bao_cache_fsspec.store import FsspecStore
 from bao_core.testing.fakes import context_at
 from bao_core.testing.object_cache import ObjectStoreCacheSuite
 from bao_core.testing.objects import ObjectStoreSuite
+from bao_core.testing.read_only import ReadOnlyObjectStoreSuite
+
+HAS_AZURITE = bool(os.environ.get("BAO_TEST_AZURITE") or shutil.which("azurite-blob"))
+"""It comes from npm, which not everybody has."""
 
 
 class Closing:
@@ -69,6 +76,22 @@ class OnAForgetfulServer(Closing):
         return lambda place: {"url": f"s3://{bucket}{place}"}
 
 
+class OnGoogleStorage(Closing):
+    @pytest.fixture
+    def settings_at(self, google_storage, use):
+        bucket = use(google_storage)
+        return lambda place: {"url": f"gs://{bucket}{place}", "anonymous": True}
+
+
+class OnAzurite(Closing):
+    examples = 3
+
+    @pytest.fixture
+    def settings_at(self, azurite, use):
+        container = use(azurite)
+        return lambda place: {"url": f"az://{container}{place}"}
+
+
 class TestObjectsInMemory(InMemory, ObjectStoreSuite):
     pass
 
@@ -89,6 +112,14 @@ class TestObjectsOnAForgetfulServer(OnAForgetfulServer, ObjectStoreSuite):
     pass
 
 
+class TestObjectsOnGoogleStorage(OnGoogleStorage, ObjectStoreSuite):
+    pass
+
+
+class TestObjectsOnAzurite(OnAzurite, ObjectStoreSuite):
+    __test__ = HAS_AZURITE
+
+
 class TestCacheInMemory(InMemory, ObjectStoreCacheSuite):
     pass
 
@@ -103,3 +134,32 @@ class TestCacheOnSeaweedFS(OnSeaweedFS, ObjectStoreCacheSuite):
 
 class TestCacheOnMoto(OnMoto, ObjectStoreCacheSuite):
     pass
+
+
+class TestCacheOnAzurite(OnAzurite, ObjectStoreCacheSuite):
+    __test__ = HAS_AZURITE
+
+
+class TestObjectsOnTheWeb(Closing, ReadOnlyObjectStoreSuite):
+    lists = False
+
+    @pytest.fixture
+    def settings_at(self, answering):
+        return lambda place: {"url": f"{answering.url}{place}"}
+
+    @pytest.fixture
+    def fill_at(self, answering):
+        held = {}
+
+        def answer(method, path):
+            if path not in held:
+                return answering.of(404)
+            data = held[path]
+            return answering.of(200, b"" if method == "HEAD" else data, length=len(data))
+
+        answering.answer = answer
+
+        def fill(place, objects):
+            held.update({f"{place}/{name}": data for name, data in objects.items()})
+
+        return fill

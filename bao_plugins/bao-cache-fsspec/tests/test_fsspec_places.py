@@ -176,8 +176,8 @@ def test_an_origin_has_one_spelling(url: str, same: str | None) -> None:
     ("url", "missing", "says"),
     [
         ("s3://b", "s3fs", r"pip install 'bao-cache-fsspec\[s3\]'"),
-        ("gs://b", "gcsfs", "pip install 'gcsfs'"),
-        ("az://b", "adlfs", "pip install 'adlfs'"),
+        ("gs://b", "gcsfs", r"pip install 'bao-cache-fsspec\[gs\]'"),
+        ("az://b", "adlfs", r"pip install 'bao-cache-fsspec\[az\]'"),
         ("https://a.example.org", "aiohttp", r"pip install 'bao-cache-fsspec\[http\]'"),
     ],
 )

@@ -94,7 +94,7 @@ def test_without_the_direct_way_the_same_comes_back(
         (403, "SignatureDoesNotMatch", "refuses the credentials .*AWS_SECRET_ACCESS_KEY"),
         (403, "InvalidAccessKeyId", "refuses the credentials"),
         (400, "ExpiredToken", "refuses the credentials"),
-        (403, "AccessDenied", "does not allow this .*list objects"),
+        (403, "AccessDenied", "does not allow this .*s3:ListBucket"),
         (404, "NoSuchBucket", "no bucket 'bucket' .*BAO_S3_BUCKET"),
         (500, "InternalError", "failed"),
         (503, "SlowDown", "failed"),

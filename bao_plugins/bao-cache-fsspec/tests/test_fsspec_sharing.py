@@ -163,6 +163,97 @@ def test_without_remote_no_server_is_asked(
     assert result.warnings == []
 
 
+FROM_ENVIRONMENT = {"BAO_S3_BUCKET": "team-cache", "BAO_TRUSTED": "1"}
+
+
+@pytest.fixture
+def unconfigured(
+    seaweedfs, checkout: Callable[..., BaoWorkspace], request: pytest.FixtureRequest
+) -> Callable[..., BaoWorkspace]:
+    """Makes one more checkout, whose configuration names no tier, or this one instead."""
+
+    def make(tier: str = "") -> BaoWorkspace:
+        made = checkout()
+        text = CONFIG[: CONFIG.index("[[cache]]")] + tier + CONFIG[CONFIG.index("[tasks") :]
+        made.write({"bao.toml": text})
+        made.environ.update(seaweedfs.environ(), **FROM_ENVIRONMENT)
+        made.environ["BAO_S3_ENDPOINT"] = made.environ.pop("AWS_ENDPOINT_URL_S3")
+        made.environ["BAO_S3_PREFIX"] = request.node.name.replace("[", "-").replace("]", "")
+        return made
+
+    return make
+
+
+def test_a_bucket_in_the_environment_is_enough_and_its_tier_says_so(
+    unconfigured: Callable[..., BaoWorkspace],
+) -> None:
+    first, second = unconfigured(), unconfigured()
+    assert first.ok("run", "build").warnings == []
+    listed = second.ok("run", "build", "--dry-run=json").json["tasks"]
+    assert {task["tier"] for task in listed} == {"BAO_S3_BUCKET"}
+    assert "from cache tier 'BAO_S3_BUCKET'" in second.ok("why", "a#build").out
+    second.ok("run", "build", "--summary", "../summary.json")
+    assert ran(second) == []
+    assert left(second) == left(first) != {}
+    assert (second.root / "../summary.json").read_text().count('"tier": "BAO_S3_BUCKET"') == 2
+    assert "BAO_S3_BUCKET (fsspec)" in second.ok("plugins").out
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        (["--no-remote"], {}),
+        ([], {"BAO_REMOTE": "0"}),
+        ([], {"BAO_TRUSTED": "0"}),
+        ([], {"BAO_S3_BUCKET": ""}),
+        ([], {"BAO_DISABLE_PLUGINS": "cache-fsspec"}),
+        ([], {"CHANGE_ID": "7", "BAO_CACHE_SCOPE": "main"}),
+    ],
+    ids=["option", "variable", "not-trusted", "empty", "disabled", "pull-request"],
+)
+def test_a_bucket_in_the_environment_gets_nothing_where_that_is_not_wanted(
+    words: list[str], variables: dict[str, str], unconfigured: Callable[..., BaoWorkspace]
+) -> None:
+    first, second = unconfigured(), unconfigured()
+    first.environ.update(variables)
+    assert first.ok("run", "build", *words).warnings == []
+    second.ok("run", "build")
+    assert ran(second) == ["a#build", "b#build"]
+
+
+@pytest.mark.parametrize(
+    "tier",
+    ["cache = []\n", '[[cache]]\nname = "folder"\nbackend = "fsspec"\nurl = "../folder"\n'],
+    ids=["no-cache", "another-place"],
+)
+def test_a_configuration_that_says_what_it_wants_goes_before_the_environment(
+    tier: str, unconfigured: Callable[..., BaoWorkspace]
+) -> None:
+    first, second = unconfigured(), unconfigured()
+    if tier.startswith("cache"):
+        first.write({"bao.toml": tier + (first.root / "bao.toml").read_text()})
+    else:
+        first = unconfigured(tier)
+    assert first.ok("run", "build").warnings == []
+    second.ok("run", "build")
+    assert ran(second) == ["a#build", "b#build"]
+
+
+def test_credentials_that_may_not_list_are_told_so_once(
+    answering, checkout: Callable[..., BaoWorkspace]
+) -> None:
+    refusal = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+    answering.answer = lambda _method, _path: answering.of(403, refusal)
+    made = checkout(write='write = "never"')
+    made.environ.update(
+        AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", AWS_ENDPOINT_URL_S3=answering.url
+    )
+    result = made.ok("run", "build")
+    assert ran(made) == ["a#build", "b#build"]
+    assert len(result.warnings) == 1, result.warnings
+    assert "s3:ListBucket" in result.err
+
+
 def test_credentials_in_the_configuration_are_refused(
     bao_workspace: Callable[..., BaoWorkspace],
 ) -> None:

@@ -9,38 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from bao_workspace_node.provider import NodeWorkspace
 
-from bao_core.model import FileTree
+from bao_core.testing.fakes import MemoryTree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from bao_core.model import Package, WorkspacePart
-
-
-class MemoryTree(FileTree):
-    """Files that exist nowhere else, so that a provider that looks at the disk finds nothing."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = files
-        self._entries: dict[str, dict[str, bool]] = {}
-        for path in files:
-            directory, name, is_directory = *path.rpartition("/")[::2], False
-            while True:
-                known = self._entries.setdefault(directory, {})
-                known[name] = known.get(name, False) or is_directory
-                if not directory:
-                    break
-                directory, name, is_directory = *directory.rpartition("/")[::2], True
-
-    def read(self, path: str) -> bytes | None:
-        return self._files.get(path)
-
-    def entries(self, directory: str) -> Mapping[str, bool]:
-        return self._entries.get(directory, {})
-
-    def named(self, names: Iterable[str]) -> list[str]:
-        wanted = set(names)
-        return sorted(path for path in self._files if path.rpartition("/")[2] in wanted)
 
 
 class Loaded:
@@ -77,7 +51,7 @@ def load() -> Load:
     def load(files: Mapping[str, str | bytes], state_dir: str | None = None) -> Loaded:
         tree = MemoryTree(
             {
-                path: text if isinstance(text, bytes) else dedent(text).encode()
+                path: text if isinstance(text, bytes) else dedent(text)
                 for path, text in files.items()
             }
         )

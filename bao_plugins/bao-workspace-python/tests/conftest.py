@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,44 +10,14 @@ import pytest
 from bao_workspace_python.locks import read_locks
 from bao_workspace_python.provider import PythonWorkspace
 
-from bao_core.model import FileTree
+from bao_core.testing.fakes import MemoryTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from bao_workspace_python.locks import LockFiles
 
     from bao_core.model import Package, WorkspacePart
-
-
-class MemoryTree(FileTree):
-    """Files that exist nowhere else, so that a provider that looks at the disk finds nothing."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = files
-        self._entries: dict[str, dict[str, bool]] = {}
-        for path in files:
-            directory, name, is_directory = *path.rpartition("/")[::2], False
-            while True:
-                known = self._entries.setdefault(directory, {})
-                known[name] = known.get(name, False) or is_directory
-                if not directory:
-                    break
-                directory, name, is_directory = *directory.rpartition("/")[::2], True
-
-    def read(self, path: str) -> bytes | None:
-        return self._files.get(path)
-
-    def entries(self, directory: str) -> Mapping[str, bool]:
-        return self._entries.get(directory, {})
-
-    def named(self, names: Iterable[str]) -> list[str]:
-        wanted = set(names)
-        return sorted(
-            path
-            for path in self._files
-            if any(fnmatchcase(path.rpartition("/")[2], name) for name in wanted)
-        )
 
 
 class Loaded:
@@ -83,7 +52,7 @@ def load() -> Load:
     def load(files: Mapping[str, str | bytes]) -> Loaded:
         tree = MemoryTree(
             {
-                path: text if isinstance(text, bytes) else dedent(text).encode()
+                path: text if isinstance(text, bytes) else dedent(text)
                 for path, text in files.items()
             }
         )

@@ -50,11 +50,7 @@ class FilesystemObjects(ObjectStore):
     def __init__(self, place: Place, settings: FsspecSettings) -> None:
         self._url = place.url
         self._settings = settings
-        try:
-            cls = fsspec.get_filesystem_class(place.protocol)
-        except ValueError as error:
-            raise CacheError(f"fsspec knows no protocol '{place.protocol}'") from error
-        self._files = _opened(cls, place, settings)
+        self._files = _opened(_class_for(place.protocol), place, settings)
         base = self._files._strip_protocol(f"{place.protocol}://{place.path}")  # noqa: SLF001 - fsspec has no other way to say it
         self._base = f"{base.rstrip('/')}/{place.prefix}"
         self._is_whole_at_once = place.protocol in WHOLE_AT_ONCE
@@ -119,6 +115,8 @@ class FilesystemObjects(ObjectStore):
             found = self._do("find", folder, detail=True, withdirs=False, **extra)
         except (FileNotFoundError, NotADirectoryError):
             return
+        if not isinstance(found, dict):
+            return  # adlfs gives a list where the folder is an object; nothing lies below those
         for path, info in found.items():
             name = path[len(self._base) :]
             if path.startswith(self._base + prefix) and not name.startswith(UNFINISHED):
@@ -203,16 +201,35 @@ class _RangeReader(io.RawIOBase):
         return count
 
 
+def _class_for(protocol: str) -> type[Any]:
+    """The file system of a protocol.
+
+    Raises:
+        CacheError: There is none.
+        ImportError: What it needs is not installed.
+    """
+    if protocol in {"gs", "gcs"}:
+        # The one that gcsfs registers asks first, over gRPC, what kind of bucket it is.
+        from gcsfs.core import GCSFileSystem
+
+        return cast("type[Any]", GCSFileSystem)
+    try:
+        return cast("type[Any]", fsspec.get_filesystem_class(protocol))
+    except ValueError as error:
+        raise CacheError(f"fsspec knows no protocol '{protocol}'") from error
+
+
 def _opened(cls: type[Any], place: Place, settings: FsspecSettings) -> Any:
     """The file system, with what it needs to know and nothing that a repository should not say."""
     url = f"{place.protocol}://{place.path}"
     options = dict(cls._get_kwargs_from_urls(url))
     if settings.account is not None:
         options["account_name"] = settings.account
-    if settings.anonymous:
-        options["token" if place.protocol in {"gs", "gcs"} else "anon"] = (
-            "anon" if place.protocol in {"gs", "gcs"} else True
-        )
+    if place.protocol in {"az", "abfs", "abfss"}:
+        options["anon"] = settings.anonymous  # its own default differs between versions
+    elif settings.anonymous:
+        is_google = place.protocol in {"gs", "gcs"}
+        options.update({"token": "anon"} if is_google else {"anon": True})
     return cls(use_listings_cache=False, skip_instance_cache=True, **options)
 
 

@@ -57,8 +57,8 @@ def explained(error: Exception, place: Place) -> Exception:
     elif code in _MAY_NOT:
         what = f"{where} does not allow this to these credentials ({said or code})"
         hint = (
-            "they need to get and to list objects, and to put and to delete them where results "
-            "are written"
+            "they need s3:GetObject, s3:ListBucket (without it S3 refuses to say that an object is "
+            "not there), and s3:PutObject and s3:DeleteObject where results are written"
         )
     elif isinstance(error, exceptions.NoCredentialsError):
         what = f"there are no credentials for {where}"

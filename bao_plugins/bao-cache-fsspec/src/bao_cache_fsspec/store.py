@@ -25,11 +25,11 @@ PACKAGES = {
     "s3": "bao-cache-fsspec[s3]",
     "http": "bao-cache-fsspec[http]",
     "https": "bao-cache-fsspec[http]",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "abfss": "adlfs",
+    "gs": "bao-cache-fsspec[gs]",
+    "gcs": "bao-cache-fsspec[gs]",
+    "az": "bao-cache-fsspec[az]",
+    "abfs": "bao-cache-fsspec[az]",
+    "abfss": "bao-cache-fsspec[az]",
 }
 """What serves a protocol; fsspec itself tells it of others."""
 
@@ -43,6 +43,7 @@ class FsspecStore(ObjectStore):
 
     name: ClassVar[str] = "fsspec"
     Settings: ClassVar[type[Struct]] = FsspecSettings
+    tier_variable: ClassVar[str] = "BAO_S3_BUCKET"
 
     def __init__(self, served: ObjectStore) -> None:
         self.served = served
