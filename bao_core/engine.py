@@ -35,15 +35,10 @@ if TYPE_CHECKING:
     from bao_core.keeper import Keeper
     from bao_core.model import CacheKey, Task, TaskGraph, TaskId
     from bao_core.placing import Placing
+    from bao_core.restorer import Restorer
     from bao_core.task_keys import KeyedTask
     from bao_core.tiers import Hit
     from bao_core.workbench import Workbench
-
-DISK_THREADS = 4
-"""Threads that restore and store: they keep the disk busy, not the processors."""
-
-RESTORES_AT_ONCE = 16
-"""Hits that are being restored or wait for a thread; the main thread need not wake for each."""
 
 UNSTORED_AT_ONCE = 32
 """Results that wait to be stored, before nothing more is executed until there are fewer."""
@@ -68,7 +63,6 @@ class _Running(Struct):
     tickets: list[Ticket] = field(default_factory=list)
     granted: int = 0
     started: bool = False
-    restores: bool = False
     worker: str = ""
 
 
@@ -100,12 +94,11 @@ class Engine:
             bench, lambda key, hit: self._inbox.put(partial(self._heard, key, hit))
         )
         self._awaiting: dict[CacheKey, TaskId] = {}
-        self._restorable: dict[TaskId, TaskRun] = {}
         self._placeable: dict[TaskId, TaskRun] = {}
         self._ran_above: set[TaskId] = set()
         self._running: dict[TaskId, _Running] = {}
         self._stopping: Reason | None = None
-        self._unstored: dict[TaskId, TaskRun] = {}
+        self._unstored: set[TaskId] = set()
         self.interrupted = 0
 
     # --- the main path -----------------------------------------------------------------------
@@ -121,7 +114,8 @@ class Engine:
             if self._stopping is not None:
                 self._settle([])
             else:
-                self._restore_some()
+                for job in self._restorer.start():
+                    self._running[job.task_id] = _Running(job, started=True)
                 self._place()
             busy = self._running or self._awaiting or self._unstored
             if not busy and len(self._finished) < len(self._graph.tasks):
@@ -156,29 +150,25 @@ class Engine:
         job = self._running[task_id].job
         ready = self._release(finished)
         if job.has_left:
-            self._unstored[task_id] = job
-            self._keeper.add(finished.task)
+            self._unstored.add(task_id)
+            self._keeper.add(finished.task, job)
         else:
             self._report(finished)
         self._settle(ready)
 
-    def _store(self, task: Task, taint: tuple[Reason, ...]) -> None:
-        """Have stored what a task left. Called on another thread."""
-        job = self._unstored[task.id]
-        self._start(self._disk, lambda: self._kept(job.keep(taint)))
+    def _kept(self, finished: Finished) -> None:
+        """What a task left is stored, as far as it may be."""
+        self._unstored.remove(finished.task.id)
+        self._finished[finished.task.id] = finished
+        self._report(finished)
 
-    def _kept(self, finished: Finished) -> Callable[[], None]:
-        def kept() -> None:
-            del self._unstored[finished.task.id]
-            self._finished[finished.task.id] = finished
-            self._report(finished)
-
-        return kept
-
-    def _missed(self, task_id: TaskId) -> None:
-        """A hit that could not be restored is placed like any other miss."""
-        self._keyed[task_id].work_out()
-        self._placeable[task_id] = self._running.pop(task_id).job
+    def _restored(self, job: TaskRun, finished: Finished | None) -> None:
+        """A hit was restored; one that could not be is placed like any other miss."""
+        if finished is not None:
+            self._ended(finished)
+            return
+        self._keyed[job.task_id].work_out()
+        self._placeable[job.task_id] = self._running.pop(job.task_id).job
 
     def _heard(self, key: CacheKey, hit: Hit | None) -> None:
         """A remote tier has answered; the task that waited for that goes on."""
@@ -206,9 +196,9 @@ class Engine:
         """Decide about ready tasks, and those that become ready by it, until work is needed."""
         pending = list(reversed(ready))
         if self._stopping is not None:
-            pending.extend((*self._placeable, *self._restorable, *self._awaiting.values()))
+            withdrawn = self._restorer.withdraw()
+            pending.extend((*self._placeable, *withdrawn, *self._awaiting.values()))
             self._placeable.clear()
-            self._restorable.clear()
             self._awaiting.clear()
         while pending:
             task = self._graph.tasks[pending.pop()]
@@ -250,7 +240,7 @@ class Engine:
             span=os.urandom(8).hex(),
         )
         if hit is not None:
-            self._restorable[task.id] = job
+            self._restorer.add(job)
         else:
             self._placeable[task.id] = job
         return None
@@ -320,23 +310,6 @@ class Engine:
             saved=memory.duration,
         )
 
-    # --- restoring -----------------------------------------------------------------
-
-    def _restore_some(self) -> None:
-        restoring = sum(running.restores for running in self._running.values())
-        while self._restorable and restoring < RESTORES_AT_ONCE:
-            task_id, job = next(iter(self._restorable.items()))
-            del self._restorable[task_id]
-            self._running[task_id] = _Running(job, started=True, restores=True)
-            self._start(self._disk, partial(self._restored, task_id, job))
-            restoring += 1
-
-    def _restored(self, task_id: TaskId, job: TaskRun) -> Callable[[], None]:
-        finished = job.restore()
-        if finished is None:
-            return partial(self._missed, task_id)
-        return partial(self._ended, finished)
-
     # --- what a run in which nothing changed does without -------------------------------------
 
     @cached_property
@@ -353,17 +326,13 @@ class Engine:
     def _keeper(self) -> Keeper:
         from bao_core.keeper import Keeper
 
-        return Keeper(
-            self._upstream.changes,
-            self._store,
-            lambda error: self._inbox.put(partial(self._crashed, error)),
-        )
+        return Keeper(self._upstream.changes, self._inbox.put, self._kept, self._crashed)
 
     @cached_property
-    def _disk(self) -> Crew:
-        from bao_core.crew import Crew
+    def _restorer(self) -> Restorer:
+        from bao_core.restorer import Restorer
 
-        return Crew(DISK_THREADS)
+        return Restorer(self._start, self._restored)
 
     @cached_property
     def _commands(self) -> Crew:

@@ -73,8 +73,6 @@ class OutputIntents:
             The paths that the task owns now.
         """
         with self._mutex, self._locked() as descriptor:
-            if descriptor is not None:
-                self._read_news(descriptor)
             owned = self._owned(task_id, present)
             self._state.forget(task_id)
             intent = Intent(
@@ -117,16 +115,21 @@ class OutputIntents:
 
     @contextmanager
     def _locked(self) -> Iterator[int | None]:
-        """The file, which nobody else reads or writes meanwhile; None where the disk refuses."""
+        """The file, read until its end, which nobody else reads or writes meanwhile.
+
+        None where the disk refuses.
+        """
         import fcntl
 
         try:
             descriptor = self._opened()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            while not os.fstat(descriptor).st_nlink:  # another process has put a new one there
-                self._close()
+            while not (found := os.fstat(descriptor)).st_nlink:
+                self._close()  # another process has put a new one there
                 descriptor = self._opened()
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if found.st_size != self._end:
+                self._read_news(descriptor, found.st_size)
         except OSError:
             self._close()
             yield None
@@ -152,11 +155,8 @@ class OutputIntents:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _read_news(self, descriptor: int) -> None:
+    def _read_news(self, descriptor: int, size: int) -> None:
         """Take note of what other processes wrote, and cut off what is broken."""
-        size = os.fstat(descriptor).st_size
-        if size == self._end:
-            return
         for intent, end in self._records(descriptor, self._end):
             self._end = end
             if intent.process != self._process:

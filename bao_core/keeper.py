@@ -1,16 +1,24 @@
-"""What tasks left is checked and handed on to be stored, while others run already."""
+"""What tasks left is checked and stored while others run already."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+
+from bao_core.crew import Crew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bao_core.model import Reason, Task, TaskId
+    from bao_core.task_run import TaskRun
+    from bao_core.workbench import Finished
+
+STORING_THREADS = 2
+"""Threads that store: more of them only get in each other's way."""
 
 SHARE = 0.1
 """Of the time, what may be spent on checking."""
@@ -29,41 +37,54 @@ class Keeper:
 
     Args:
         changes: What speaks against storing what some tasks left; see `Upstream.changes`.
-        store: Takes each task with that, on a thread that must not be held up.
-        failed: Takes an error, after which nothing more is stored.
+        report: Has something done on the main thread.
+        kept: Told there how each task came to its end.
+        failed: Told there of an error, after which nothing more is stored.
     """
 
     def __init__(
         self,
         changes: Callable[[Sequence[Task]], Mapping[TaskId, tuple[Reason, ...]]],
-        store: Callable[[Task, tuple[Reason, ...]], None],
+        report: Callable[[Callable[[], None]], None],
+        kept: Callable[[Finished], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._changes = changes
-        self._store = store
+        self._report = report
+        self._kept = kept
         self._failed = failed
-        self._left: SimpleQueue[Task] = SimpleQueue()
+        self._left: SimpleQueue[tuple[Task, TaskRun]] = SimpleQueue()
+        self._storers = Crew(STORING_THREADS)
         self._thread: Thread | None = None
 
-    def add(self, task: Task) -> None:
+    def add(self, task: Task, job: TaskRun) -> None:
         """Take a task whose command has ended."""
-        self._left.put(task)
+        self._left.put((task, job))
         if self._thread is None:
             self._thread = Thread(target=self._serve, daemon=True)
             self._thread.start()
 
     def _serve(self) -> None:
+        pause = 0.0
+        while True:
+            left = [self._left.get()]
+            time.sleep(pause)
+            while not self._left.empty():
+                left.append(self._left.get())
+            began = time.perf_counter()
+            try:
+                changes = self._changes([task for task, _ in left])
+            except BaseException as error:  # noqa: BLE001 - raised again on the main thread
+                self._report(partial(self._failed, error))
+                return
+            pause = min((time.perf_counter() - began) * (1 / SHARE - 1), LONGEST_PAUSE)
+            for task, job in left:
+                self._storers.start(partial(self._store, job, changes.get(task.id, ())))
+
+    def _store(self, job: TaskRun, taint: tuple[Reason, ...]) -> None:
         try:
-            pause = 0.0
-            while True:
-                tasks = [self._left.get()]
-                time.sleep(pause)
-                while not self._left.empty():
-                    tasks.append(self._left.get())
-                began = time.perf_counter()
-                changes = self._changes(tasks)
-                pause = min((time.perf_counter() - began) * (1 / SHARE - 1), LONGEST_PAUSE)
-                for task in tasks:
-                    self._store(task, changes.get(task.id, ()))
+            finished = job.keep(taint)
         except BaseException as error:  # noqa: BLE001 - raised again on the main thread
-            self._failed(error)
+            self._report(partial(self._failed, error))
+        else:
+            self._report(partial(self._kept, finished))

@@ -10,6 +10,7 @@ from msgspec import Struct
 from bao_core.engine import Engine, Machinery
 from bao_core.environment import task_environment
 from bao_core.events import NoteAdded, RunFinished, RunStarted
+from bao_core.outputs import remove_abandoned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Run:
                 engine.interrupted,
             )
         )
-        self._tidy(finished)
+        self._tidy(finished, bench)
         session.phase("end")
         return code
 
@@ -207,7 +208,8 @@ class Run:
                 f"the summary could not be written: {error.strerror}", where=path
             ) from error
 
-    def _tidy(self, finished: Mapping[TaskId, Finished]) -> None:
+    def _tidy(self, finished: Mapping[TaskId, Finished], bench: Workbench) -> None:
         """Give eviction its moment, once something was added."""
         if any(end.outcome == "executed" and end.stored for end in finished.values()):
             self._session.tiers.tidy()
+            remove_abandoned(bench.files.root, bench.staging_dir)

@@ -82,6 +82,21 @@ class TaskRun:
         self._package: Package = package
         self._spec = OutputSpec(package.path, task.definition.outputs)
 
+    @property
+    def task_id(self) -> TaskId:
+        """Whose run it is."""
+        return self._task.id
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the hit is one of a remote tier."""
+        return self._hit is not None and self._hit.tier.remote is not None
+
+    @property
+    def restored_size(self) -> int:
+        """Bytes that restoring the hit writes."""
+        return sum(file.digest.size for file in self._hit.result.files) if self._hit else 0
+
     def restore(self) -> Finished | None:
         """Bring the hit's outputs to disk; None where that cannot be done and it must be executed.
 

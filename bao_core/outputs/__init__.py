@@ -27,6 +27,7 @@ __all__ = [
     "find_overlaps",
     "overlap",
     "recover",
+    "remove_abandoned",
     "resolve_patterns",
     "restore",
     "sources",
@@ -200,6 +201,16 @@ def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
     from bao_core.outputs import recovery as output_recovery
 
     return output_recovery.recover(root, staging_dir, task_id)
+
+
+def remove_abandoned(root: str, staging_dir: str) -> None:
+    """Remove what is left of restores that were killed before they changed anything, of any task.
+
+    Takes a look at the staging directory; call it when there is time.
+    """
+    from bao_core.outputs import recovery as output_recovery
+
+    output_recovery.remove_abandoned(root, staging_dir)
 
 
 def copy_contents(source: int, target: int) -> Digest:

@@ -123,6 +123,9 @@ def standing_stamps(
     Returns:
         None if anything differs. The record may be empty where there are no outputs at all.
     """
+    leaves = (*(file.path for file in result.files), *(link.path for link in result.links))
+    if not all(path in survey.leaves for path in leaves):
+        return None
     if not set(result.directories).issubset(survey.empty):
         return None
     try:

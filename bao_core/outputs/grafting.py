@@ -11,64 +11,103 @@ import os
 
 from bao_core.errors import CacheError
 from bao_core.outputs.staging import StagingSink
-from bao_core.outputs.swap import Swap
+from bao_core.outputs.stamps import ABSENT, WATCHED, stamp_from
+from bao_core.outputs.survey import belongs_whole
+from bao_core.outputs.swap import make_directory, remove_swap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from bao_core.globs import Globs
     from bao_core.interfaces.cache import BlobSink
-    from bao_core.model import Digest, OutputFile, OutputLink, TaskId
+    from bao_core.model import Digest, OutputFile, OutputLink, Stamp, TaskId
     from bao_core.outputs.safe_paths import SafeTree
 
     Fetch = Callable[[Collection[Digest], BlobSink], None]
 
 
-def graft(
-    tree: SafeTree,
-    staging_dir: str,
-    task_id: TaskId,
-    directories: Sequence[str],
-    files: Sequence[OutputFile],
-    links: Sequence[OutputLink],
-    fetch: Fetch,
-) -> bool:
-    """Make directories with everything in them.
+class Graft:
+    """A directory that is not there yet, with all that shall be in it.
 
     Args:
-        tree: The workspace.
-        staging_dir: As in `restore`.
-        task_id: Whose outputs.
-        directories: What is not there yet; the first of them holds the others, the files and the
+        directories: What has to be made; the first of them holds the others, the files and the
             links, and each comes after the one that holds it.
         files: To be made.
         links: To be made.
-        fetch: Hands blobs to a sink.
-
-    Returns:
-        False if staging and workspace lie on different file systems; nothing has changed then.
-
-    Raises:
-        CacheError: A blob is missing or damaged.
-        OSError: The disk refuses, or something stands there meanwhile.
     """
-    top = directories[0]
-    inside = len(top) + 1
-    with Swap.begin(tree.root, staging_dir, task_id, mode=0o777) as staged:
-        for directory in directories[1:]:
-            os.mkdir(f"{staged.directory}/{directory[inside:]}")
-        fetch_files(staged.directory, [(file.path[inside:], file) for file in files], fetch)
-        for link in links:
-            os.symlink(link.target, f"{staged.directory}/{link.path[inside:]}")
-        tree.forget()  # fetching takes time: look at the path of each directory again
-        parent, name = tree.place(top)
+
+    def __init__(
+        self,
+        directories: Sequence[str],
+        files: Sequence[OutputFile],
+        links: Sequence[OutputLink],
+    ) -> None:
+        self._directories = directories
+        self._files = files
+        self._links = links
+        self._inside = len(directories[0]) + 1
+
+    def put_in_place(self, tree: SafeTree, staging_dir: str, task_id: TaskId, fetch: Fetch) -> bool:
+        """Make it.
+
+        Args:
+            tree: The workspace.
+            staging_dir: As in `restore`.
+            task_id: Whose outputs.
+            fetch: Hands blobs to a sink.
+
+        Returns:
+            False if staging and workspace lie on different file systems; nothing has changed then.
+
+        Raises:
+            CacheError: A blob is missing or damaged.
+            OSError: The disk refuses, or something stands there meanwhile.
+        """
+        staged = make_directory(tree.root, staging_dir, task_id, 0o777)
         try:
-            os.rename(staged.directory, name, dst_dir_fd=parent)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            return False
-    return True
+            self._fill(staged, fetch)
+            tree.forget()  # fetching takes time: look at the path of each directory again
+            parent, name = tree.place(self._directories[0])
+            os.rename(staged, name, dst_dir_fd=parent)
+        except BaseException as error:
+            remove_swap(staged)
+            if isinstance(error, OSError) and error.errno == errno.EXDEV:
+                return False
+            raise
+        return True
+
+    def stamps(self, tree: SafeTree, globs: Globs, package_path: str) -> dict[str, Stamp] | None:
+        """The record of stamps, now that it is in place.
+
+        Returns:
+            None where patterns look elsewhere as well, so that what stands there counts too.
+        """
+        top = self._directories[0]
+        starts = globs.directories()
+        if not all(start == top or start.startswith(f"{top}/") for start in starts):
+            return None
+        leaves = [*(file.path for file in self._files), *(link.path for link in self._links)]
+        stamps = {path: self._stamp(tree, path) for path in leaves}
+        for directory in self._directories:
+            if any(directory == s or directory.startswith(f"{s}/") for s in starts):
+                whole = belongs_whole(globs, directory, package_path)
+                stamps[directory if whole else WATCHED + directory] = self._stamp(tree, directory)
+        made = {*leaves, *self._directories}
+        stamps.update((WATCHED + start, ABSENT) for start in starts if start not in made)
+        return stamps
+
+    def _fill(self, staged: str, fetch: Fetch) -> None:
+        for directory in self._directories[1:]:
+            os.mkdir(f"{staged}/{directory[self._inside :]}")
+        fetch_files(staged, [(file.path[self._inside :], file) for file in self._files], fetch)
+        for link in self._links:
+            os.symlink(link.target, f"{staged}/{link.path[self._inside :]}")
+
+    @staticmethod
+    def _stamp(tree: SafeTree, path: str) -> Stamp:
+        parent, name = tree.place(path)
+        return stamp_from(os.stat(name, dir_fd=parent, follow_symlinks=False))
 
 
 def fetch_files(directory: str, files: Sequence[tuple[str, OutputFile]], fetch: Fetch) -> None:

@@ -13,8 +13,6 @@ from bao_core.outputs.swap import Changes, Swap, remove_swap, task_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bao_core.model import TaskId
 
 _ABANDONED = 86_400.0
@@ -30,14 +28,28 @@ def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
     Returns:
         Whether anything was undone.
     """
-    mine = f"{task_tag(task_id)}-"
     undone = False
-    for directory in _remains(root, staging_dir):
-        if os.path.basename(directory).startswith(mine):
+    for home in _homes(root, staging_dir):
+        directory = f"{home}/{task_tag(task_id)}"
+        if os.path.lexists(directory):
             undone |= _recover_one(root, directory)
-        elif _is_abandoned(directory):
-            remove_swap(directory)
     return undone
+
+
+def remove_abandoned(root: str, staging_dir: str) -> None:
+    """Remove what is left of swaps that changed nothing, of tasks that may not exist any more."""
+    for home in _homes(root, staging_dir):
+        try:
+            names = os.listdir(home)
+        except OSError:
+            continue
+        for name in names:
+            if _is_abandoned(f"{home}/{name}"):
+                remove_swap(f"{home}/{name}")
+
+
+def _homes(root: str, staging_dir: str) -> tuple[str, str]:
+    return staging_dir, f"{root}/.git/bao-staging"
 
 
 def _recover_one(root: str, directory: str) -> bool:
@@ -55,15 +67,6 @@ def _read_journal(directory: str) -> Changes | None:
             return Decoder(Changes).decode(file.read())
     except (OSError, DecodeError, UnicodeDecodeError):
         return None
-
-
-def _remains(root: str, staging_dir: str) -> Iterator[str]:
-    for home in (staging_dir, f"{root}/.git/bao-staging"):
-        try:
-            names = os.listdir(home)
-        except OSError:
-            continue
-        yield from (f"{home}/{name}" for name in sorted(names))
 
 
 def _is_abandoned(directory: str) -> bool:

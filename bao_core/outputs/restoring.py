@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from bao_core.errors import CacheError, OutputError
 from bao_core.model import OutputFile, OutputLink
 from bao_core.outputs.collecting import observe, standing_stamps
-from bao_core.outputs.grafting import fetch_files, graft
+from bao_core.outputs.grafting import Graft, fetch_files
 from bao_core.outputs.recovery import recover
 from bao_core.outputs.safe_paths import (
     DIRECTORY,
@@ -67,13 +67,15 @@ class Plan(Struct):
             [NewLink(os.fsencode(link.path), os.fsencode(link.target)) for link in self.links()],
         )
 
-    def lies_in_new_directory(self) -> bool:
-        """Whether all there is to do lies in the first of the directories to be made."""
+    def graft(self) -> Graft | None:
+        """All there is to do, if it lies in a directory that is not there yet."""
         if self.moved or self.dropped or not self.made:
-            return False
+            return None
         inside = f"{self.made[0]}/"
         new = (*self.made[1:], *(output.path for output in self.placed))
-        return all(path.startswith(inside) for path in new)
+        if not all(path.startswith(inside) for path in new):
+            return None
+        return Graft(self.made, self.files(), self.links())
 
     def files(self) -> list[OutputFile]:
         """The regular files to be put in place."""
@@ -108,8 +110,13 @@ def restore(
             return stamps
         plan = _Planner(tree, globs, spec, result, owner).plan(survey, clean=clean)
         try:
-            _carry_out(plan, tree, staging_dir, result.task_id, fetch)
-            stamps = _stamps(tree, globs, spec, result)
+            graft = plan.graft()
+            if graft and graft.put_in_place(tree, staging_dir, result.task_id, fetch):
+                stamps = graft.stamps(tree, globs, spec.package_path)
+            else:
+                _swap(plan, tree, staging_dir, result.task_id, fetch)
+            if stamps is None:
+                stamps = _stamps(tree, globs, spec, result)
         except OSError as error:
             where = error.filename if isinstance(error.filename, str) else None
             raise OutputError(
@@ -121,15 +128,10 @@ def restore(
     return stamps
 
 
-def _carry_out(plan: Plan, tree: SafeTree, staging_dir: str, task_id: TaskId, fetch: Fetch) -> None:
-    files, links = plan.files(), plan.links()
-    if plan.lies_in_new_directory() and graft(
-        tree, staging_dir, task_id, plan.made, files, links, fetch
-    ):
-        return
+def _swap(plan: Plan, tree: SafeTree, staging_dir: str, task_id: TaskId, fetch: Fetch) -> None:
     if changes := plan.changes():
         with Swap.begin(tree.root, staging_dir, task_id) as swap:
-            named = [(f"n{index}", file) for index, file in enumerate(files)]
+            named = [(f"n{index}", file) for index, file in enumerate(plan.files())]
             fetch_files(swap.directory, named, fetch)
             tree.forget()  # fetching takes time: look at the path of each directory again
             swap.run(tree, changes)

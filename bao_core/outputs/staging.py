@@ -61,8 +61,8 @@ class StagingSink(_Sink):
         """Take a blob from a file."""
         source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if os.fstat(source).st_size <= _SMALL:
-                data = os.read(source, _SMALL + 1)
+            data = os.read(source, _SMALL + 1)
+            if len(data) <= _SMALL:
                 self.write_bytes(digest, data)
             else:
                 self._take(digest, lambda target: _copy(source, target))

@@ -2,12 +2,13 @@
 
 A swap has a directory of its own outside of what could be an input: in the staging directory that
 the caller gives, if that lies on the worktree's file system; else in `.git/bao-staging`, if that
-does; else in the staging directory all the same, and files are copied instead of renamed. In it
-lie the new files (`n0`, `n1` …), what has been moved out of their way (`o0`, `o1` …), and, from the
-first change to the last, the `journal`. Removing the journal is the moment at which the new state
-counts. Whatever fails before it is undone at once; where the process was killed, `recover` undoes
-it in the next one. The journal is not flushed to disk: it protects against the end of a process.
-After a power cut the stamps no longer match, so that everything is restored again.
+does; else in the staging directory all the same, and files are copied instead of renamed. It is
+named after the task, whose lock the caller holds. In it lie the new files (`n0`, `n1` …), what has
+been moved out of their way (`o0`, `o1` …), and, from the first change to the last, the `journal`.
+Removing the journal is the moment at which the new state counts. Whatever fails before it is undone
+at once; where the process was killed, `recover` undoes it in the next one. The journal is not
+flushed to disk: it protects against the end of a process. After a power cut the stamps no longer
+match, so that everything is restored again.
 
 Nothing of a swap is ever in the worktree under another name than its own, except where an output
 directory is a mount of its own: there a file is copied to `.bao-<token>-<name>` beside its place
@@ -82,16 +83,13 @@ class Swap:
         self._token = os.path.basename(directory)
 
     @classmethod
-    def begin(cls, root: str, staging_dir: str, task_id: TaskId, mode: int = 0o700) -> Self:
+    def begin(cls, root: str, staging_dir: str, task_id: TaskId) -> Self:
         """Make the directory of a swap.
 
         Raises:
             OSError: It cannot be made.
         """
-        home = _choose_home(root, staging_dir)
-        name = f"{task_tag(task_id)}-{os.getpid()}-{os.urandom(6).hex()}"
-        os.mkdir(f"{home}/{name}", mode)
-        return cls(f"{home}/{name}")
+        return cls(make_directory(root, staging_dir, task_id, 0o700))
 
     def __enter__(self) -> Self:
         return self
@@ -220,8 +218,19 @@ def _choose_home(root: str, staging_dir: str) -> str:
     return staging_dir
 
 
+def make_directory(root: str, staging_dir: str, task_id: TaskId, mode: int) -> str:
+    """Make the directory in which a task's new outputs wait.
+
+    Raises:
+        OSError: It cannot be made, or what an earlier process left there could not be removed.
+    """
+    path = f"{_choose_home(root, staging_dir)}/{task_tag(task_id)}"
+    os.mkdir(path, mode)
+    return path
+
+
 def task_tag(task_id: TaskId) -> str:
-    """What the names of a task's swaps start with."""
+    """How a task's swap is called."""
     return blake3(task_id.encode("utf-8", "surrogateescape")).hexdigest(length=8)
 
 

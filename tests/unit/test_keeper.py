@@ -48,36 +48,71 @@ def test_what_was_touched_far_above_a_task_taints_it_and_no_other(tmp_path: Path
     assert upstream.changes([a, b, c, d]) == {a.id: (), b.id: (reason,), c.id: (reason,), d.id: ()}
 
 
+class Job:
+    """What a task left; storing it tells what was found to speak against that."""
+
+    def __init__(self, name: str, error: BaseException | None = None) -> None:
+        self.name = name
+        self._error = error
+
+    def keep(self, taint: tuple[Reason, ...]) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self.name, taint
+
+
+class Main:
+    """The main thread: what is reported to it, in the order in which it comes."""
+
+    def __init__(self) -> None:
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self.said: list[Any] = []
+
+    def keeper(self, changes: Any) -> Keeper:
+        return Keeper(changes, self._inbox.put, self.said.append, self.said.append)
+
+    def wait_for(self, count: int) -> list[Any]:
+        while len(self.said) < count:
+            self._inbox.get(timeout=20)()
+        return self.said
+
+
 def test_tasks_that_end_while_others_are_checked_are_checked_together() -> None:
-    asked: list[list[str]] = []
-    going, stored = SimpleQueue[None](), SimpleQueue[Any]()
+    asked: SimpleQueue[list[str]] = SimpleQueue()
+    going: SimpleQueue[None] = SimpleQueue()
+    why = (Reason("why", "it did"),)
 
     def changes(tasks: Sequence[Task]) -> dict[TaskId, tuple[Reason, ...]]:
-        asked.append([each.package for each in tasks])
-        going.get()
-        return {tasks[-1].id: (Reason("why", "it did"),)}
+        asked.put([each.package for each in tasks])
+        going.get(timeout=20)
+        return {tasks[-1].id: why}
 
-    keeper = Keeper(changes, lambda *told: stored.put(told), stored.put)
-    tasks = [task(name) for name in "abc"]
-    keeper.add(tasks[0])
-    while not asked:
-        pass
-    keeper.add(tasks[1])
-    keeper.add(tasks[2])
+    main = Main()
+    keeper = main.keeper(changes)
+    keeper.add(task("a"), Job("a"))  # type: ignore[arg-type]
+    assert asked.get(timeout=20) == ["a"]
+    keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
+    keeper.add(task("c"), Job("c"))  # type: ignore[arg-type]
     going.put(None)
-    assert stored.get(timeout=20) == (tasks[0], (Reason("why", "it did"),))
+    assert main.wait_for(1) == [("a", why)]
+    assert asked.get(timeout=20) == ["b", "c"]
     going.put(None)
-    assert stored.get(timeout=20) == (tasks[1], ())
-    assert stored.get(timeout=20) == (tasks[2], (Reason("why", "it did"),))
-    assert asked == [["a"], ["b", "c"]]
+    assert sorted(main.wait_for(3)[1:]) == [("b", ()), ("c", why)]
 
 
 def test_an_error_of_the_check_is_told() -> None:
-    told: SimpleQueue[Any] = SimpleQueue()
-
     def changes(_tasks: Sequence[Task]) -> dict[TaskId, tuple[Reason, ...]]:
         raise RecursionError("deep")
 
-    keeper = Keeper(changes, lambda *_: None, told.put)
-    keeper.add(task("a"))
-    assert isinstance(told.get(timeout=20), RecursionError)
+    main = Main()
+    main.keeper(changes).add(task("a"), Job("a"))  # type: ignore[arg-type]
+    assert isinstance(main.wait_for(1)[0], RecursionError)
+
+
+def test_an_error_of_storing_is_told_and_the_next_task_is_stored() -> None:
+    main = Main()
+    keeper = main.keeper(lambda _tasks: {})
+    keeper.add(task("a"), Job("a", OSError("disk")))  # type: ignore[arg-type]
+    assert isinstance(main.wait_for(1)[0], OSError)
+    keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
+    assert main.wait_for(2)[1] == ("b", ())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bao_core.errors import OutputError
+from bao_core.outputs import OutputSpec
 from bao_core.outputs.stamps import stamps_equal
 
 if TYPE_CHECKING:
@@ -101,3 +104,40 @@ def test_nothing_of_somebody_elses_is_ever_changed(
     bench.clean()
     after = bench.read()
     assert {path: after.get(path) for path in leaves} == leaves
+
+
+PATTERNS = [
+    ("dist/**",),
+    ("dist/**", "!dist/c/**"),
+    ("dist/a/**", "dist/b/**", "dist/c", "dist/d"),
+    ("dist/*", "dist/*/**"),
+    ("dist/a", "dist/b/c/**"),
+    ("dist/**", "other/**"),
+    ("dist",),
+    ("**/dist/**",),
+    ("d*/**",),
+]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(tree=trees, patterns=st.sampled_from(PATTERNS))
+def test_stamps_after_restoring_into_nothing_are_those_of_a_look_at_everything(
+    tree: Nodes, patterns: tuple[str, ...], new_bench: Callable[[], Any]
+) -> None:
+    bench = new_bench()
+    bench.spec = OutputSpec("pkg", patterns)
+    bench.write(flat(tree))
+    try:
+        collected = bench.collect()
+    except OutputError:
+        return
+    result = replace(
+        bench.result({}),
+        files=collected.files,
+        links=collected.links,
+        directories=collected.directories,
+    )
+    shutil.rmtree(bench.root / "pkg/dist")
+    stamps = bench.restore(result)
+    assert stamps == bench.collect().stamps
+    assert bench.leftovers() == []

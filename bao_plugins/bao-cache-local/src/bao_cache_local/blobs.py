@@ -158,7 +158,7 @@ class BlobStore:
         if not is_own_digest(digest):
             raise CacheError(f"blob {digest.hash[:12]!r} is of a kind that is not stored here")
         path = self.path(digest)
-        if not self.has(digest):
+        if digest.size > _CHUNK and not self.has(digest):  # before much is copied for nothing
             remove(path)
             raise CacheError(f"blob {digest.hash[:12]} is missing or cut short")
         try:

@@ -1,0 +1,93 @@
+"""Hits on their way to the disk: several at once, by a few threads."""
+
+from __future__ import annotations
+
+from math import inf
+
+from bao_core.crew import Crew
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bao_core.model import TaskId
+    from bao_core.task_run import TaskRun
+    from bao_core.workbench import Finished
+
+    Work = Callable[[], Callable[[], None]]
+
+NEAR_THREADS = 2
+"""Threads that restore from this machine: more of them only get in each other's way."""
+
+FAR_THREADS = 8
+"""Threads that restore from remote tiers, where most of the time is spent waiting."""
+
+BATCH_LENGTH = 16
+"""Hits that one thread restores before it reports them."""
+
+BATCH_SIZE = 1 << 20
+"""Bytes of outputs after which no more hits are given to the same thread."""
+
+
+class Restorer:
+    """Restores hits in the order in which they come. Used on the main thread.
+
+    Threads that do little at a time mostly wait for each other, so small hits are given to a thread
+    in batches.
+
+    Args:
+        start: Has work done by a crew, and what it returns on the main thread.
+        ended: Told how each came to its end; None for what could not be restored.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[Crew, Work], None],
+        ended: Callable[[TaskRun, Finished | None], None],
+    ) -> None:
+        self._start = start
+        self._ended = ended
+        self._crew = Crew(FAR_THREADS)
+        self._waiting: dict[TaskId, TaskRun] = {}
+        self._at_work = 0
+
+    def add(self, job: TaskRun) -> None:
+        """Take a hit."""
+        self._waiting[job.task_id] = job
+
+    def withdraw(self) -> list[TaskId]:
+        """Give back what has not been started."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
+
+    def start(self) -> Iterator[TaskRun]:
+        """Start as many as there are threads for; those that were started."""
+        while self._waiting:
+            is_far = next(iter(self._waiting.values())).is_far
+            if self._at_work >= (FAR_THREADS if is_far else NEAR_THREADS):
+                return
+            self._at_work += 1
+            batch = self._next()
+            yield from batch
+            self._start(self._crew, lambda batch=batch: self._restored(batch))  # type: ignore[misc]
+
+    def _next(self) -> list[TaskRun]:
+        """What one thread restores."""
+        batch: list[TaskRun] = []
+        size = 0.0
+        while self._waiting and size < BATCH_SIZE and len(batch) < BATCH_LENGTH:
+            job = self._waiting.pop(next(iter(self._waiting)))
+            batch.append(job)
+            size += inf if job.is_far else job.restored_size
+        return batch
+
+    def _restored(self, batch: list[TaskRun]) -> Callable[[], None]:
+        ends = [(job, job.restore()) for job in batch]
+
+        def report() -> None:
+            self._at_work -= 1
+            for job, finished in ends:
+                self._ended(job, finished)
+
+        return report
