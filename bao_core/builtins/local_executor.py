@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from itertools import count
 from threading import Lock
 from typing import Any, ClassVar, Self
@@ -215,6 +216,7 @@ class LocalExecutor(Executor):
             Ending(lambda: run.members(snapshot()), LEFTOVER_GRACE).join(CLOSE_LIMIT)
 
 
+@cache
 def platform() -> str:
     """This machine's platform, such as `linux-x86_64`."""
     return f"{sys.platform}-{os.uname().machine}"

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None, begun: BegunListing | None = None) -
         The exit code.
     """
     try:
-        code = invoke(sys.argv[1:] if argv is None else argv, os.environ, begun)
+        code = invoke(sys.argv[1:] if argv is None else argv, dict(os.environ), begun)
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()

@@ -20,6 +20,7 @@ from bao_core.model import Stamp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 MISSING = "missing"
 """The identity of what is not there, or not there any more."""
@@ -135,7 +136,7 @@ def stamp_from(found: os.stat_result) -> Stamp:
 class Contents:
     """Computes content identities from the disk."""
 
-    __slots__ = ("_length", "_listed", "_root", "algorithm", "memo")
+    __slots__ = ("_hash", "_length", "_listed", "_root", "algorithm", "memo")
 
     def __init__(
         self,
@@ -155,6 +156,7 @@ class Contents:
                 identity where that is known and depends on no link; empty where there are none.
         """
         self._root = root
+        self._hash: Any = None
         self.memo = memo
         self.algorithm = algorithm
         self._listed = listed
@@ -211,9 +213,10 @@ class Contents:
         Raises:
             InputError: It cannot be read, or it changes faster than it can be read.
         """
-        import hashlib
+        if self._hash is None:
+            import hashlib
 
-        constructor = getattr(hashlib, self.algorithm)
+            self._hash = getattr(hashlib, self.algorithm)
         flags = _OPEN_FLAGS if follow else _OPEN_FLAGS | os.O_NOFOLLOW
         for _ in range(_READ_ATTEMPTS):
             try:
@@ -227,12 +230,14 @@ class Contents:
                 if not S_ISREG(found.st_mode):
                     return None
                 expected = found.st_size
-                hasher = constructor(b"blob %d\0" % expected, usedforsecurity=False)
-                size = 0
+                hasher = self._hash(b"blob %d\0" % expected, usedforsecurity=False)
+                size, wanted = 0, min(CHUNK, expected + 1)
                 # One byte more than is expected shows a file that has grown.
-                while size <= expected and (data := os.read(fd, min(CHUNK, expected + 1))):
+                while size <= expected and (data := os.read(fd, wanted)):
                     hasher.update(data)
                     size += len(data)
+                    if size == expected and len(data) < wanted:
+                        break  # less than was asked for is the end of a regular file
             except OSError as error:
                 raise _unreadable(path, error) from error
             finally:
