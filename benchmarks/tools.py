@@ -98,9 +98,11 @@ class Bao(Tool):
         return _number(r"^ *\d+ tasks?: (\d+) restored", printed)
 
     def forget(self, root: Path) -> None:
-        """Remove the cache, and the state of the workspace in it."""
+        """Remove everything but what is known of the installed plugins."""
         del root
-        shutil.rmtree(self._cache, ignore_errors=True)
+        for path in self._cache.iterdir():
+            if path.name != "plugins":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 class Turbo(Tool):

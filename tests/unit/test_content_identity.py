@@ -20,6 +20,7 @@ from msgspec import msgpack
 from bao_core.errors import InputError
 from bao_core.model import Stamp
 from bao_core.worktree import HashMemo, WorktreeFiles, begin
+from bao_core.worktree.bulk import hash_files
 from bao_core.worktree.content import MISSING, Contents
 
 LATER = 5_000_000_000
@@ -90,13 +91,23 @@ def raw_identity(path: str, algorithm: str = "sha1") -> str:
     return f"{mode} {hashlib.new(algorithm, b'blob %d' % len(data) + bytes(1) + data).hexdigest()}"
 
 
-@pytest.fixture(params=["nothing remembered", "remembered at once", "remembered later"])
+@pytest.fixture(
+    params=[
+        "nothing remembered", "remembered at once", "remembered later",
+        "nothing remembered, hashed by git", "remembered later, hashed by git",
+    ]
+)  # fmt: skip
 def repo(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Repository:
-    """Each promise holds on a first run, right after a run, and long after a run."""
+    """Each promise holds on a first run, right after a run, and long after a run.
+
+    So it does where there are so many files that git is asked to hash them.
+    """
     repository = Repository(tmp_path / "repo")
-    if request.param == "nothing remembered":
+    if "hashed by git" in request.param:
+        monkeypatch.setattr("bao_core.worktree.MANY", 1)
+    if "nothing remembered" in request.param:
         look = repository.files
 
         def forgetful() -> WorktreeFiles:
@@ -104,7 +115,7 @@ def repo(
             return look()
 
         monkeypatch.setattr(repository, "files", forgetful)
-    if request.param == "remembered later":
+    if "remembered later" in request.param:
         pass_time(monkeypatch)
     return repository
 
@@ -807,6 +818,65 @@ def test_nothing_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     read = hashing(monkeypatch)
     assert repo.identities() == first
     assert read == []
+
+
+def test_of_many_files_none_is_read_by_bao_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_time(monkeypatch)
+    monkeypatch.setattr("bao_core.worktree.MANY", 3)
+    repo = Repository(tmp_path / "repo")
+    names = ["a", "b c", "d\u00e9", "deep/e"]
+    for name in names:
+        repo.write(name, name.encode("utf-8", "surrogateescape"))
+    repo.write("by\nline", "x")
+    repo.write('"quoted"', "y")
+    repo.commit()
+    read = hashing(monkeypatch)
+    first = repo.identities()
+    assert sorted(read) == ['"quoted"', "by\nline"], "what cannot be named on a line"
+    assert len(first) == len(names) + 2
+    del read[:]
+    assert repo.identities() == first
+    assert read == []
+
+
+def test_a_file_that_changes_while_git_hashes_it_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bao_core.worktree.MANY", 1)
+    repo = Repository(tmp_path / "repo")
+    repo.write("a", "one")
+    repo.write("gone", "one")
+    repo.write("same", "one")
+    repo.commit()
+
+    def hashing_slowly(root: str, paths: list[str], environ: dict[str, str]) -> list[str]:
+        found = hash_files(root, paths, environ)
+        repo.write("a", "two")
+        (repo.root / "gone").unlink()
+        return found
+
+    monkeypatch.setattr("bao_core.worktree.bulk.hash_files", hashing_slowly)
+    files = repo.files()
+    a, same = (raw_identity(str(repo.root / name)) for name in ("a", "same"))
+    assert a != same
+    assert files.identities(0, 3) == [a, MISSING, same]
+
+
+def test_files_that_git_cannot_read_are_left_to_bao(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = Repository(tmp_path / "repo")
+    for name in "abcdefgh":
+        repo.write(name, name)
+    repo.commit()
+    paths = ["a", "gone", "b", "c", "d", "e"]
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    found = hash_files(str(repo.root), paths, repo.environ)
+    a, c, d, e = (raw_identity(str(repo.root / name))[7:] for name in "acde")
+    assert found == [a, "", "", c, d, e]
+    assert hash_files(str(repo.root), paths, {**repo.environ, "PATH": "/nowhere"}) == [""] * 6
 
 
 def test_while_the_index_stays_nothing_clean_is_even_looked_at(

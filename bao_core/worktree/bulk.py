@@ -1,0 +1,48 @@
+"""Hashing thousands of files at once, by git itself: a third of the time, on all processors."""
+
+from __future__ import annotations
+
+import os
+
+from bao_core.errors import GitError
+from bao_core.git.process import GitProcess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PROCESSES = 4
+"""More hardly help: the disk becomes the limit."""
+
+
+def can_be_named(path: str) -> bool:
+    """Whether git can be given a path on a line of its own."""
+    return "\n" not in path and not path.startswith('"')
+
+
+def hash_files(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """The blob ids of files' raw bytes, links followed; empty where git could not tell.
+
+    Args:
+        root: The workspace root, in a repository.
+        paths: From the root, such as `can_be_named`.
+        environ: The user's environment.
+    """
+    share = -(-len(paths) // min(_PROCESSES, os.cpu_count() or 1))
+    parts = [paths[at : at + share] for at in range(0, len(paths), share)]
+    try:
+        started = [_start(root, part, environ) for part in parts]
+    except GitError:
+        return [""] * len(paths)
+    found: list[str] = []
+    for part, process in zip(parts, started, strict=True):
+        ids = process.finish().text().split()[: len(part)]
+        # It stops at the first file that it cannot read.
+        found += [*ids, *[""] * (len(part) - len(ids))]
+    return found
+
+
+def _start(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> GitProcess:
+    given = "".join(f"{path}\n" for path in paths).encode("utf-8", "surrogateescape")
+    arguments = ("hash-object", "--no-filters", "--stdin-paths")
+    return GitProcess.start(root, arguments, environ, given=given)
