@@ -931,6 +931,7 @@ def test_plugins_are_listed_outside_of_a_workspace_too(tmp_path: Path, site: Pat
         "hooks": ["bao_commands"],
         "offers": {"bao_commands": ["gone", "hello", "tool"]},
         "remarks": [],
+        "tier_variables": {},
     }
     assert listed["bao"]["distribution"] == "bao-core"
 
