@@ -61,25 +61,23 @@ class EntryFile(Struct, frozen=True):
 
     Attributes:
         entry: Its head.
-        inner: The blobs in it.
+        inner: The blobs in it, and where each begins.
         outer: The blobs that it names and that lie in files of their own.
         data: The whole file.
     """
 
     entry: Entry
-    inner: list[Digest]
+    inner: dict[Digest, int]
     outer: list[Digest]
     data: bytes
 
     def blob(self, digest: Digest) -> bytes | None:
         """A blob in the file; None if it is not there or damaged."""
-        at = len(self.data) - sum(each.size for each in self.inner)
-        for each in self.inner:
-            if each == digest:
-                found = self.data[at : at + digest.size]
-                return found if blake3(found).hexdigest() == digest.hash else None
-            at += each.size
-        return None
+        at = self.inner.get(digest)
+        if at is None:
+            return None
+        found = self.data[at : at + digest.size]
+        return found if blake3(found).hexdigest() == digest.hash else None
 
 
 class EntryFormat:
@@ -119,13 +117,13 @@ class EntryFormat:
             entry = self._decoder.decode(data[_START:end])
         except (DecodeError, UnicodeDecodeError):
             return None
-        inner: list[Digest] = []
+        inner: dict[Digest, int] = {}
         outer: list[Digest] = []
         for index, digest in enumerate(entry.result.blobs()):
             if not is_own_digest(digest):
                 return None
             if index in entry.inside:
-                inner.append(digest)
+                inner[digest] = end
                 end += digest.size
             elif digest.size:
                 outer.append(digest)

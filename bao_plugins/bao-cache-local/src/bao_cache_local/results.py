@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from threading import local
 
 from blake3 import blake3
 
@@ -43,7 +44,7 @@ class ResultStore:
         self._blobs = blobs
         self._workshop = workshop
         self._format = EntryFormat()
-        self._last: EntryFile | None = None
+        self._read = _Read()
 
     def find(self, key: CacheKey) -> EntryFile | None:
         """A result file with everything it names; what is damaged or lacks something is removed."""
@@ -121,7 +122,7 @@ class ResultStore:
         """A small blob out of a result file; None if no file is known to have it."""
         if digest.size > SMALL:
             return None
-        last = self._last
+        last = self._read.last
         if last is not None and (data := last.blob(digest)) is not None:
             return data
         for key in self.places.find(digest):
@@ -129,7 +130,7 @@ class ResultStore:
             if found is None:
                 continue
             if (data := found.blob(digest)) is not None:
-                self._last = found
+                self._read.last = found
                 return data
             if digest in found.inner:
                 self.remove(key)
@@ -144,6 +145,12 @@ class ResultStore:
 
     def _path(self, key: CacheKey) -> str:
         return f"{self._own}/{key[:2]}/{key}"
+
+
+class _Read(local):
+    """The result file that a thread read last: it will want another blob of the same."""
+
+    last: EntryFile | None = None
 
 
 def results_directory(scope: str) -> str:
