@@ -125,9 +125,18 @@ for _name in PLUGINS:
     _plugin_session(_name)
 
 
+def _counters(session: nox.Session) -> None:
+    """Install what counts the cost of a run, if it may be; tests that need it are skipped else."""
+    missing = [name for name in ("strace", "valgrind") if shutil.which(name) is None]
+    if missing and shutil.which("apt-get") and os.geteuid() == 0:
+        any_end = range(256)
+        session.run("apt-get", "install", "-y", *missing, external=True, success_codes=any_end)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests of core and of everything together; each plugin's own are in its session."""
+    _counters(session)
     _install(session, *PLUGINS, group="test")
     session.install(*(requirement for name in PLUGINS for requirement in _extras(name)))
     skipped = "--ignore=tests/turbo"  # the session of that name has it

@@ -1,19 +1,108 @@
-"""Imported before anything else of bao, so that importing msgspec costs half as much.
+"""Imported before anything else of bao, so that importing msgspec costs little more than half.
 
-msgspec looks into typing_extensions first for names that typing has as well since Python 3.11.
-Where it is installed, as it is for Typer, reading it takes a tenth of a run of hits.
+A run of hits takes a third of its time to import msgspec, much of it for what bao never touches.
+Here that is kept out, as long as the import lasts: afterwards whoever asks for one of
+these modules gets the real one.
+
+* typing_extensions, which is there for Typer, has nothing that msgspec would not find in typing
+  since Python 3.11.
+* platform compiles a dozen regular expressions to tell uuid that Linux is Linux.
+* datetime, until Python 3.12, defines all its classes in Python before it takes those of
+  `_datetime` instead, which are the ones that msgspec wants.
+* msgspec.inspect and what describes types in JSON Schema are for `bao config` and for mistakes in
+  configuration.
+
+Should another version of msgspec or of Python not go along with that, all is imported as usual.
 """
 
 from __future__ import annotations
 
 import sys
 
-NAME = "typing_extensions"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+    from typing import Any
+else:
+    ModuleType = type(sys)  # as types has it, which is not imported yet
 
-if NAME not in sys.modules and "msgspec" not in sys.modules:
-    # What stands for None here cannot be imported, and msgspec goes on to typing.
-    sys.modules[NAME] = None  # type: ignore[assignment]
+_LATER = ("msgspec.inspect", "msgspec._json_schema")
+"""The modules of msgspec that are only imported when they are used."""
+
+
+class _Later(ModuleType):
+    """Stands for a module until something of it is called."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            return getattr(_import(self.__name__), name)(*arguments, **named)
+
+        return call
+
+
+def _import(name: str) -> ModuleType:
+    __import__(name)
+    return sys.modules[name]
+
+
+def _linux() -> ModuleType:
+    platform = ModuleType("platform")
+    vars(platform)["system"] = lambda: "Linux"
+    return platform
+
+
+def _import_beside(instead: Mapping[str, ModuleType | None], name: str) -> ModuleType:
+    """Import a module while others stand for some that it imports, unless they are there already.
+
+    Args:
+        instead: What stands for the modules of these names; None for what cannot be imported.
+        name: What to import.
+    """
+    instead = {other: stand for other, stand in instead.items() if other not in sys.modules}
+    modules: dict[str, Any] = sys.modules
+    modules.update(instead)
     try:
-        import msgspec  # noqa: F401 - for those who import it after this
+        return _import(name)
     finally:
-        del sys.modules[NAME]
+        for other, stand in instead.items():
+            if modules.get(other, name) is stand:
+                del modules[other]
+
+
+def _import_uuid() -> None:
+    if sys.platform == "linux":
+        _import_beside({"platform": _linux()}, "uuid")
+
+
+def _import_msgspec() -> None:
+    instead: dict[str, ModuleType | None] = {"typing_extensions": None}
+    if sys.version_info < (3, 12) and sys.implementation.name == "cpython":
+        instead["datetime"] = _import("_datetime")
+    msgspec = _import_beside(instead | {name: _Later(name) for name in _LATER}, "msgspec")
+    if isinstance(vars(msgspec).get("inspect"), _Later):
+        del vars(msgspec)["inspect"]
+
+        def inspect_later(name: str) -> ModuleType:
+            if name == "inspect":
+                return _import("msgspec.inspect")
+            raise AttributeError(f"module 'msgspec' has no attribute {name!r}")
+
+        vars(msgspec)["__getattr__"] = inspect_later
+
+
+def import_lean() -> None:
+    """Import msgspec, unless that has been done."""
+    if "msgspec" in sys.modules:
+        return
+    try:
+        _import_uuid()
+        _import_msgspec()
+    except Exception:  # noqa: BLE001 - another version, which wants more than what stands there
+        _import("msgspec")
+
+
+import_lean()

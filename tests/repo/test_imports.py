@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hot_path import grow_old, imported_modules
+
 if TYPE_CHECKING:
     from conftest import Acme
 
@@ -73,9 +77,7 @@ print(" ".join(failed))
 
 def modules_imported(acme: Acme, *words: str) -> set[str]:
     """What the command imports, by Python's own account of it."""
-    done = acme.bao(*words, PYTHONPROFILEIMPORTTIME="1")
-    lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))
-    return {line.rpartition("|")[2].strip() for line in lines}
+    return imported_modules(acme.bao(*words, PYTHONPROFILEIMPORTTIME="1").stderr)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,40 @@ def test_a_run_of_hits_leaves_out_the_slow_parts_of_the_library(acme: Acme) -> N
     acme.bao("run", "build", "test")
     acme.bao("run", "build", "test")
     assert modules_imported(acme, "run", "build", "test") & SLOW == set()
+
+
+RECORD = Path(__file__).with_name("hot_run_modules.txt")
+"""Bao's own modules in a run of hits: one a line, with the commands that import it."""
+
+OTHERS = {("run", "build", "test"): 79, ("ls", "--affected"): 77}
+"""How many modules of Python and of libraries CPython 3.11 imports, or looks for."""
+
+ANOTHER_PYTHON = 1.2
+"""Other versions divide their library in other ways."""
+
+
+def hot_modules(acme: Acme, words: tuple[str, ...]) -> set[str]:
+    """What a run imports once all that is remembered has been written."""
+    acme.bao("run", "build", "test")
+    grow_old(acme.root)
+    for _ in range(2):
+        acme.bao(*words)
+    return modules_imported(acme, *words)
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=" ".join)
+def test_a_run_of_hits_imports_just_the_modules_that_are_recorded(
+    acme: Acme, words: tuple[str, ...]
+) -> None:
+    """A new module on the hot path is a decision: measure it, and write it into the record."""
+    imported = hot_modules(acme, words)
+    own = {name for name in imported if name.startswith("bao_")}
+    lines = (line.split() for line in RECORD.read_text().splitlines())
+    recorded = {name for name, *commands in lines if words[0] in commands}
+    assert sorted(own - recorded) == [], "imported, but not recorded"
+    assert sorted(recorded - own) == [], "recorded, but no longer imported"
+    others = sorted(imported - own)
+    assert len(others) <= OTHERS[words] * ANOTHER_PYTHON, others
 
 
 def test_importing_a_plugin_module_imports_nothing_heavy() -> None:

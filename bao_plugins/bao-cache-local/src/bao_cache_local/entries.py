@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cached_property
 
 from blake3 import blake3
 from msgspec import DecodeError, Struct
@@ -84,8 +85,11 @@ class EntryFormat:
     """Turns entries into bytes and back. Holds the coders, which are costly to make."""
 
     def __init__(self) -> None:
-        self._decoder = Decoder(Entry)
         self._encoder = Encoder()
+
+    @cached_property
+    def _decoder(self) -> Decoder[Entry]:
+        return Decoder(Entry)
 
     def encode(
         self, key: CacheKey, created: float, result: ActionResult, blobs: Mapping[Digest, bytes]
