@@ -94,6 +94,7 @@ class Engine:
             bench, lambda key, hit: self._inbox.put(partial(self._heard, key, hit))
         )
         self._awaiting: dict[CacheKey, TaskId] = {}
+        self._restorable: dict[TaskId, TaskRun] = {}
         self._placeable: dict[TaskId, TaskRun] = {}
         self._ran_above: set[TaskId] = set()
         self._running: dict[TaskId, _Running] = {}
@@ -114,8 +115,7 @@ class Engine:
             if self._stopping is not None:
                 self._settle([])
             else:
-                for job in self._restorer.start():
-                    self._running[job.task_id] = _Running(job, started=True)
+                self._restore_some()
                 self._place()
             busy = self._running or self._awaiting or self._unstored
             if not busy and len(self._finished) < len(self._graph.tasks):
@@ -196,9 +196,9 @@ class Engine:
         """Decide about ready tasks, and those that become ready by it, until work is needed."""
         pending = list(reversed(ready))
         if self._stopping is not None:
-            withdrawn = self._restorer.withdraw()
-            pending.extend((*self._placeable, *withdrawn, *self._awaiting.values()))
+            pending.extend((*self._placeable, *self._restorable, *self._awaiting.values()))
             self._placeable.clear()
+            self._restorable.clear()
             self._awaiting.clear()
         while pending:
             task = self._graph.tasks[pending.pop()]
@@ -240,7 +240,7 @@ class Engine:
             span=os.urandom(8).hex(),
         )
         if hit is not None:
-            self._restorer.add(job)
+            self._restorable[task.id] = job
         else:
             self._placeable[task.id] = job
         return None
@@ -309,6 +309,11 @@ class Engine:
             stored=True,
             saved=memory.duration,
         )
+
+    def _restore_some(self) -> None:
+        if self._restorable:
+            for job in self._restorer.start(self._restorable):
+                self._running[job.task_id] = _Running(job, started=True)
 
     # --- what a run in which nothing changed does without -------------------------------------
 

@@ -22,6 +22,12 @@ TAG_DIGITS = 4
 """Hexadecimal digits that a stored part keeps of an environment value: enough to see a change,
 too few to confirm a guess."""
 
+FEW_PARTS = 32 << 10
+"""Bytes of parts up to which zlib compresses them."""
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+"""How a frame begins, by RFC 8878."""
+
 MAX_PARTS = 256 << 20
 """Bytes of parts that are believed; a blob that would unpack to more was not made by bao."""
 
@@ -61,22 +67,50 @@ def storable_parts(
 
 
 def encode_parts(parts: StoredParts) -> bytes:
-    """The parts as a blob, compressed."""
+    """The parts as a blob, compressed: few of them by zlib, which is imported in no time."""
+    encoded = Encoder().encode(parts)
+    if len(encoded) <= FEW_PARTS:
+        import zlib
+
+        return zlib.compress(encoded, 1)
     import zstandard
 
-    return zstandard.compress(Encoder().encode(parts))
+    return zstandard.compress(encoded)
 
 
 def decode_parts(blob: bytes) -> StoredParts | None:
     """The parts in a blob; None where the blob is of another format."""
-    import zstandard
     from msgspec import MsgspecError
 
     try:
-        encoded = zstandard.decompress(blob, max_output_size=MAX_PARTS)
-        return Decoder(StoredParts).decode(encoded)
-    except (zstandard.ZstdError, MsgspecError, UnicodeDecodeError):
+        return Decoder(StoredParts).decode(_decompressed(blob))
+    except (ValueError, MsgspecError):
         return None
+
+
+def _decompressed(blob: bytes) -> bytes:
+    """What a blob held before it was compressed.
+
+    Raises:
+        ValueError: It is neither zlib's nor zstandard's, or too large.
+    """
+    if blob.startswith(_ZSTD_MAGIC):
+        import zstandard
+
+        try:
+            return zstandard.decompress(blob, max_output_size=MAX_PARTS)
+        except zstandard.ZstdError as error:
+            raise ValueError(str(error)) from error
+    import zlib
+
+    inflating = zlib.decompressobj()
+    try:
+        data = inflating.decompress(blob, FEW_PARTS)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if not inflating.eof:
+        raise ValueError("cut short, or too large")
+    return data
 
 
 def explain_difference(old: StoredParts, new: StoredParts) -> list[Reason]:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 NEAR_THREADS = 2
 """Threads that restore from this machine: more of them only get in each other's way."""
 
-FAR_THREADS = 8
-"""Threads that restore from remote tiers, where most of the time is spent waiting."""
+FAR_THREADS = 3
+"""Threads that restore from remote tiers: what came with a result is here already, for the rest
+they wait."""
 
 BATCH_LENGTH = 16
 """Hits that one thread restores before it reports them."""
@@ -48,39 +49,18 @@ class Restorer:
         self._start = start
         self._ended = ended
         self._crew = Crew(FAR_THREADS)
-        self._waiting: dict[TaskId, TaskRun] = {}
         self._at_work = 0
 
-    def add(self, job: TaskRun) -> None:
-        """Take a hit."""
-        self._waiting[job.task_id] = job
-
-    def withdraw(self) -> list[TaskId]:
-        """Give back what has not been started."""
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        return waiting
-
-    def start(self) -> Iterator[TaskRun]:
-        """Start as many as there are threads for; those that were started."""
-        while self._waiting:
-            is_far = next(iter(self._waiting.values())).is_far
+    def start(self, waiting: dict[TaskId, TaskRun]) -> Iterator[TaskRun]:
+        """Start as many as there are threads for, and take them out; those that were started."""
+        while waiting:
+            is_far = next(iter(waiting.values())).is_far
             if self._at_work >= (FAR_THREADS if is_far else NEAR_THREADS):
                 return
             self._at_work += 1
-            batch = self._next()
+            batch = _next_batch(waiting)
             yield from batch
             self._start(self._crew, lambda batch=batch: self._restored(batch))  # type: ignore[misc]
-
-    def _next(self) -> list[TaskRun]:
-        """What one thread restores."""
-        batch: list[TaskRun] = []
-        size = 0.0
-        while self._waiting and size < BATCH_SIZE and len(batch) < BATCH_LENGTH:
-            job = self._waiting.pop(next(iter(self._waiting)))
-            batch.append(job)
-            size += inf if job.is_far else job.restored_size
-        return batch
 
     def _restored(self, batch: list[TaskRun]) -> Callable[[], None]:
         ends = [(job, job.restore()) for job in batch]
@@ -91,3 +71,14 @@ class Restorer:
                 self._ended(job, finished)
 
         return report
+
+
+def _next_batch(waiting: dict[TaskId, TaskRun]) -> list[TaskRun]:
+    """What one thread restores."""
+    batch: list[TaskRun] = []
+    size = 0.0
+    while waiting and size < BATCH_SIZE and len(batch) < BATCH_LENGTH:
+        job = waiting.pop(next(iter(waiting)))
+        batch.append(job)
+        size += inf if job.is_far else job.restored_size
+    return batch

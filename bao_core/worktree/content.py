@@ -11,7 +11,7 @@ import os
 import time
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 
-from bao_core.digests import CHUNK, blob_id, hash_text
+from bao_core.digests import CHUNK, blob_hasher, blob_id, hash_text
 from bao_core.errors import InputError
 from bao_core.git.listed import is_text
 from bao_core.git.walking import walk
@@ -20,7 +20,6 @@ from bao_core.model import Stamp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 MISSING = "missing"
 """The identity of what is not there, or not there any more."""
@@ -136,7 +135,7 @@ def stamp_from(found: os.stat_result) -> Stamp:
 class Contents:
     """Computes content identities from the disk."""
 
-    __slots__ = ("_hash", "_length", "_listed", "_root", "algorithm", "memo")
+    __slots__ = ("_length", "_listed", "_root", "algorithm", "memo")
 
     def __init__(
         self,
@@ -156,7 +155,6 @@ class Contents:
                 identity where that is known and depends on no link; empty where there are none.
         """
         self._root = root
-        self._hash: Any = None
         self.memo = memo
         self.algorithm = algorithm
         self._listed = listed
@@ -213,10 +211,6 @@ class Contents:
         Raises:
             InputError: It cannot be read, or it changes faster than it can be read.
         """
-        if self._hash is None:
-            import hashlib
-
-            self._hash = getattr(hashlib, self.algorithm)
         flags = _OPEN_FLAGS if follow else _OPEN_FLAGS | os.O_NOFOLLOW
         for _ in range(_READ_ATTEMPTS):
             try:
@@ -230,7 +224,9 @@ class Contents:
                 if not S_ISREG(found.st_mode):
                     return None
                 expected = found.st_size
-                hasher = self._hash(b"blob %d\0" % expected, usedforsecurity=False)
+                hasher = blob_hasher(self.algorithm, expected)(
+                    b"blob %d\0" % expected, usedforsecurity=False
+                )
                 size, wanted = 0, min(CHUNK, expected + 1)
                 # One byte more than is expected shows a file that has grown.
                 while size <= expected and (data := os.read(fd, wanted)):

@@ -48,6 +48,10 @@ class PythonWorkspace(WorkspaceProvider):
 
     def load(self, tree: FileTree) -> WorkspacePart:
         """See `WorkspaceProvider.load`."""
+        if not tree.named(self.manifests):
+            from bao_core.model import WorkspacePart
+
+            return WorkspacePart()  # spared is the import of all that reads manifests
         from bao_workspace_python.loading import load_part
         from bao_workspace_python.locks import lock_memory
 
