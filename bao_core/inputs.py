@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -98,7 +99,6 @@ class InputResolver:
         self._state = state
         self._default_digests: dict[str, str] = {}
         self._producers: dict[str, frozenset[TaskId]] = {}
-        self._output_globs: dict[str, list[tuple[TaskId, Globs]]] | None = None
         self._upstream: dict[TaskId, frozenset[TaskId]] = {}
 
     def resolve(self, task: Task) -> InputSet:
@@ -281,15 +281,43 @@ class InputResolver:
     def _producers_of(self, path: str) -> frozenset[TaskId]:
         known = self._producers.get(path)
         if known is None:
-            if self._output_globs is None:
-                self._output_globs = _output_globs(self._definitions, self._workspace)
+            found = [*self._rooted_outputs]
+            for directory in _itself_and_above(path):
+                for name in self._packages_at.get(directory, ()):
+                    found += self._outputs_of(name)
             known = self._producers[path] = frozenset(
-                task_id
-                for start in _itself_and_above(path)
-                for task_id, globs in self._output_globs.get(start, ())
-                if globs.matches(path)
+                task_id for task_id, globs in found if globs.matches(path)
             )
         return known
+
+    @cached_property
+    def _packages_at(self) -> dict[str, list[str]]:
+        """Names of packages by their directory."""
+        found: dict[str, list[str]] = {}
+        for name, package in self._workspace.packages.items():
+            found.setdefault(package.path, []).append(name)
+        return found
+
+    @cached_property
+    def _rooted_outputs(self) -> list[tuple[TaskId, Globs]]:
+        """The outputs of tasks some of which may lie outside of their package."""
+        return [
+            output
+            for name, tasks in self._definitions.items()
+            if any(ROOT_PREFIX in p for definition in tasks.values() for p in definition.outputs)
+            for output in self._outputs_of(name)
+        ]
+
+    def _outputs_of(self, name: str) -> list[tuple[TaskId, Globs]]:
+        """What the tasks of a package declare as outputs."""
+        package = self._workspace.packages.get(name)
+        if package is None:
+            return []
+        return [
+            (TaskId(f"{name}#{task}"), resolve_patterns(package.path, definition.outputs))
+            for task, definition in self._definitions.get(name, {}).items()
+            if definition.outputs and definition.command is not None
+        ]
 
     def _followed(self, task_id: TaskId) -> frozenset[TaskId]:
         known = self._upstream.get(task_id)
@@ -338,20 +366,6 @@ def _literal_paths(package: Package, rules: InputRules) -> Collection[str]:
         else:
             literals.append(os.path.normpath(os.path.join(package.path, pattern)))
     return literals
-
-
-def _output_globs(
-    definitions: Mapping[str, Mapping[str, TaskDefinition]], workspace: Workspace
-) -> dict[str, list[tuple[TaskId, Globs]]]:
-    """What every task declares as outputs, by the paths at which its patterns start."""
-    found: dict[str, list[tuple[TaskId, Globs]]] = {}
-    for name, package in workspace.packages.items():
-        for task, definition in definitions.get(name, {}).items():
-            if definition.outputs and definition.command is not None:
-                globs = resolve_patterns(package.path, definition.outputs)
-                for start in globs.directories():
-                    found.setdefault(start, []).append((TaskId(f"{name}#{task}"), globs))
-    return found
 
 
 def _itself_and_above(path: str) -> Iterator[str]:

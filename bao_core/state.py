@@ -153,6 +153,15 @@ def _encodable(path: str) -> bool:
     return escape_path(path) == path
 
 
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """What changes whenever a file is replaced; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size
+
+
 class WorkspaceState:
     """The remembered things of one workspace, and the locks between processes."""
 
@@ -162,6 +171,7 @@ class WorkspaceState:
         self._decoder = Decoder(Memory)
         self._touched: dict[TaskId, TaskMemory | None] = {}
         self._hashes_changed = False
+        self._read = _stamp(self._path)
         self.memory: Memory = read_checked(self._path, self._decoder) or Memory()
 
     def task(self, task_id: TaskId) -> TaskMemory | None:
@@ -207,8 +217,7 @@ class WorkspaceState:
         if not self._touched and not self._hashes_changed:
             return True
         with self.lock("state"):
-            current: Memory | None = read_checked(self._path, self._decoder)
-            tasks = current.tasks if current is not None else {}
+            tasks = self._tasks_on_disk()
             for task_id, memory in self._touched.items():
                 if memory is None:
                     tasks.pop(task_id, None)
@@ -223,6 +232,13 @@ class WorkspaceState:
             self._touched.clear()
             self._hashes_changed = False
         return True
+
+    def _tasks_on_disk(self) -> dict[TaskId, TaskMemory]:
+        """What is remembered of tasks by now, in a dictionary that may be changed."""
+        if self._read is not None and self._read == _stamp(self._path):
+            return dict(self.memory.tasks)  # nobody else wrote; what differs was touched here
+        current: Memory | None = read_checked(self._path, self._decoder)
+        return current.tasks if current is not None else {}
 
     def lock(self, name: str) -> ProcessLock:
         """A lock between processes; `with` waits for it."""
