@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     Work = Callable[[], Callable[[], None]]
 
-NEAR_THREADS = 2
-"""Threads that restore from this machine: more of them only get in each other's way."""
+THREADS = 3
+"""Threads that restore what is large or comes from a remote tier; small outputs are left to one,
+since Python lets only one thread go on at a time."""
 
-FAR_THREADS = 3
-"""Threads that restore from remote tiers: what came with a result is here already, for the rest
-they wait."""
+SMALL = 256 << 10
+"""Bytes of outputs up to which a hit is small."""
 
 BATCH_LENGTH = 16
 """Hits that one thread restores before it reports them."""
@@ -48,14 +48,13 @@ class Restorer:
     ) -> None:
         self._start = start
         self._ended = ended
-        self._crew = Crew(FAR_THREADS)
+        self._crew = Crew(THREADS)
         self._at_work = 0
 
     def start(self, waiting: dict[TaskId, TaskRun]) -> Iterator[TaskRun]:
         """Start as many as there are threads for, and take them out; those that were started."""
         while waiting:
-            is_far = next(iter(waiting.values())).is_far
-            if self._at_work >= (FAR_THREADS if is_far else NEAR_THREADS):
+            if self._at_work >= (1 if _is_small(next(iter(waiting.values()))) else THREADS):
                 return
             self._at_work += 1
             batch = _next_batch(waiting)
@@ -71,6 +70,10 @@ class Restorer:
                 self._ended(job, finished)
 
         return report
+
+
+def _is_small(job: TaskRun) -> bool:
+    return not job.is_far and job.restored_size <= SMALL
 
 
 def _next_batch(waiting: dict[TaskId, TaskRun]) -> list[TaskRun]:

@@ -191,7 +191,8 @@ class TaskRun:
             return None
         if bench.replay(self._task) and log:
             bench.bus.emit(TaskOutput(self._task.id, log, replayed=True))
-        self._remember(hit.result, stamps, recorded_at, log)
+        outputs = outputs_hash(hit.result)
+        self._remember(hit.result, outputs, stamps, recorded_at, log)
         self._warm_earlier_tiers(hit)
         bench.intents.settle(self._task.id)
         return Finished(
@@ -199,7 +200,7 @@ class TaskRun:
             "restored",
             0,
             self._keyed,
-            outputs_hash(hit.result),
+            outputs,
             stamps,
             span=self._span,
             tier=hit.tier.name,
@@ -257,6 +258,7 @@ class TaskRun:
     def _remember(
         self,
         result: ActionResult,
+        outputs: str,
         stamps: Mapping[str, Stamp],
         recorded_at: int,
         log: bytes | None,
@@ -268,7 +270,7 @@ class TaskRun:
             TaskMemory(
                 # What was not stored must not be found standing by a later run.
                 key=self._keyed.key if stored else CacheKey(""),
-                outputs=outputs_hash(result),
+                outputs=outputs,
                 stamps=dict(stamps),
                 recorded_at=recorded_at,
                 boot=self._bench.boot,
@@ -456,7 +458,10 @@ class TaskRun:
     def _remember_left(self, left: _Left, *, stored: bool) -> None:
         log, collected = left.log, left.collected
         short = b"".join(log.chunks()) if log.size <= INLINE_LOG else None
-        self._remember(left.result, collected.stamps, collected.taken, short, stored=stored)
+        outputs = left.finished.outputs
+        self._remember(
+            left.result, outputs, collected.stamps, collected.taken, short, stored=stored
+        )
 
     def _why_not_stored(self) -> str:
         if not self._task.definition.cache:
