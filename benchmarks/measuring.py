@@ -42,7 +42,8 @@ class Run(NamedTuple):
 def measure(command: list[str], root: Path, environ: dict[str, str], limit: float = LIMIT) -> Run:
     """Run a command and wait for it.
 
-    Its output goes to a file, so that no reader of a pipe slows it down.
+    Its output goes to a file, so that no reader of a pipe slows it down. What was written before is
+    on the disk by then: nobody's time holds what another run has left to be done.
 
     Raises:
         UnusableError: It failed, or took longer than the limit and was ended.
@@ -52,6 +53,7 @@ def measure(command: list[str], root: Path, environ: dict[str, str], limit: floa
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             *((os.POSIX_SPAWN_DUP2, output.fileno(), stream) for stream in (1, 2)),
         ]
+        os.sync()
         started = time.perf_counter()
         child = os.posix_spawnp(command[0], command, environ, file_actions=actions, setpgroup=0)
         with _ended_after(limit, child):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 RUN = ("run", "build")
 
-RESTORING = 66
+RESTORING = 46
 """System calls that a task adds whose output, one file in a directory, is restored."""
 
 LOOKS = {"lstat", "newfstatat", "stat", "statx"}
