@@ -199,7 +199,7 @@ class WorkspaceState:
         """Paths that tasks other than this one recorded as their outputs."""
         return {
             unescape_path(path)
-            for other, memory in self.memory.tasks.items()
+            for other, memory in list(self.memory.tasks.items())  # other threads remember more
             if other != task_id
             for path in memory.stamps
         }
