@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from bao_core.workbench import Workbench
 
 UNSTORED_AT_ONCE = 32
-"""Results that wait to be stored, before nothing more is executed until there are fewer."""
+"""Commands that have ended and whose results are not stored, before no further one is started."""
 
 
 class Machinery(Struct):
@@ -63,6 +63,7 @@ class _Running(Struct):
     tickets: list[Ticket] = field(default_factory=list)
     granted: int = 0
     started: bool = False
+    exited: bool = False
     worker: str = ""
 
 
@@ -348,10 +349,11 @@ class Engine:
     # --- placing -----------------------------------------------------------------------------
 
     def _place(self) -> None:
-        if not self._placeable or len(self._unstored) >= UNSTORED_AT_ONCE:
+        left = len(self._unstored) + sum(running.exited for running in self._running.values())
+        if not self._placeable or left >= UNSTORED_AT_ONCE:
             return
         machinery = self._machinery
-        placed = {task_id: running.worker for task_id, running in self._running.items()}
+        placed = {t: one.worker for t, one in self._running.items() if not one.exited}
         for placement in self._placing.next(
             machinery.scheduler, machinery.executor, self._placeable, placed
         ):
@@ -392,7 +394,21 @@ class Engine:
             return
         running.started = True
         executor = self._machinery.executor
-        self._start(self._commands, lambda: partial(self._ended, running.job.execute(executor)))
+
+        def execute() -> Callable[[], None]:
+            finished = running.job.execute(
+                executor, lambda usage: self._inbox.put(partial(self._exited, task_id, usage))
+            )
+            return partial(self._ended, finished)
+
+        self._start(self._commands, execute)
+
+    def _exited(self, task_id: TaskId, usage: Usage) -> None:
+        """A command has ended: another may start while bao looks at what it left."""
+        running = self._running.get(task_id)
+        if running is not None and not self._graph.tasks[task_id].definition.mutex:
+            running.exited = True
+            _release_tickets(running, usage)
 
     def _start(self, crew: Crew, work: Callable[[], Callable[[], None]]) -> None:
         """Have work done on another thread, and then what it returns on the main one."""
@@ -418,8 +434,7 @@ class Engine:
         task_id = finished.task.id
         running = self._running.pop(task_id, None)
         if running is not None:
-            for ticket in running.tickets:
-                ticket.release(finished.usage)
+            _release_tickets(running, finished.usage)
         self._finished[task_id] = finished
         if finished.outcome == "executed" or any(
             edge.id in self._ran_above for edge in finished.task.upstream
@@ -475,3 +490,9 @@ class Engine:
                 cancelled=finished.cancelled,
             )
         )
+
+
+def _release_tickets(running: _Running, usage: Usage) -> None:
+    for ticket in running.tickets:
+        ticket.release(usage)
+    running.tickets.clear()

@@ -25,10 +25,10 @@ from bao_core.workbench import Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bao_core.events import EventBus
-    from bao_core.interfaces.executor import Execution, Executor
+    from bao_core.interfaces.executor import Execution, Executor, Usage
     from bao_core.model import Command, Package, Task, TaskId
     from bao_core.task_keys import KeyedTask
     from bao_core.tiers import Hit
@@ -105,11 +105,15 @@ class TaskRun:
         with self._lock():
             return None if self._hit is None else self._restore(self._hit)
 
-    def execute(self, executor: Executor) -> Finished:
+    def execute(self, executor: Executor, exited: Callable[[Usage], None]) -> Finished:
         """Run the command, unless another process did so meanwhile; then see what it left.
 
         Called on a thread of its own, once the task was placed and granted. If `has_left` says so
         afterwards, the task's lock is held until `keep` was called.
+
+        Args:
+            executor: Runs it.
+            exited: Called when the command has ended well, before what it left is looked at.
         """
         with ExitStack() as held:
             waited = held.enter_context(self._lock())
@@ -117,7 +121,7 @@ class TaskRun:
             hit = self._look_up_again() if waited else None
             if hit is not None and (restored := self._restore(hit)) is not None:
                 return restored
-            finished = self._execute(executor)
+            finished = self._execute(executor, exited)
             if self.has_left:
                 self._held = held.pop_all()
             return finished
@@ -285,13 +289,14 @@ class TaskRun:
 
     # --- executing ---------------------------------------------------------------------------
 
-    def _execute(self, executor: Executor) -> Finished:
+    def _execute(self, executor: Executor, exited: Callable[[Usage], None]) -> Finished:
         attempts = self._task.definition.retries + 1
         attempt = 1
         while True:
             log = TaskLog(os.path.join(self._bench.state.directory, "logs"))
             finished = self._attempt(executor, attempt, log)
             if not finished.failed:
+                exited(finished.usage)
                 return self._collect(finished, log)
             log.close()
             if self._cancelled or attempt == attempts:
