@@ -186,9 +186,11 @@ def test_a_missing_package_is_named(
 ) -> None:
     import sys
 
+    ours = ("bao_cache_fsspec.s3", "bao_cache_fsspec.web", "fsspec.impl")
     for name in list(sys.modules):
-        if name.startswith(("bao_cache_fsspec.s3", "bao_cache_fsspec.web", "fsspec.impl")):
+        if name.startswith((*ours, f"{missing}.")):
             monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("fsspec.registry._registry", {})  # the classes that it has found
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(CacheError, match=says):
         open_store(url=url)
