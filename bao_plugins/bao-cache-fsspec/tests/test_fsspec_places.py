@@ -190,7 +190,9 @@ def test_a_missing_package_is_named(
     for name in list(sys.modules):
         if name.startswith((*ours, f"{missing}.")):
             monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr("fsspec.registry._registry", {})  # the classes that it has found
+    found = sys.modules["fsspec.registry"]._registry  # what fsspec.registry names is another thing
+    for protocol in list(found):
+        monkeypatch.delitem(found, protocol)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(CacheError, match=says):
         open_store(url=url)
