@@ -184,13 +184,15 @@ def test_an_origin_has_one_spelling(url: str, same: str | None) -> None:
 def test_a_missing_package_is_named(
     url: str, missing: str, says: str, open_store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import importlib
     import sys
 
     ours = ("bao_cache_fsspec.s3", "bao_cache_fsspec.web", "fsspec.impl")
     for name in list(sys.modules):
         if name.startswith((*ours, f"{missing}.")):
             monkeypatch.delitem(sys.modules, name)
-    found = sys.modules["fsspec.registry"]._registry  # what fsspec.registry names is another thing
+    # Not the attribute of that name, which is another thing.
+    found = importlib.import_module("fsspec.registry")._registry
     for protocol in list(found):
         monkeypatch.delitem(found, protocol)
     monkeypatch.setitem(sys.modules, missing, None)
