@@ -176,7 +176,7 @@ def workspace_beside(base: Path, kind: Kind) -> BaoWorkspace:
     """A workspace of one package, and commands that see the plugin."""
     workspace = BaoWorkspace(base, git=False)
     workspace.environ["PYTHONPATH"] = str(Site(base / "site", kind).path)
-    workspace.environ["BAO_PLUGIN_TIMEOUT"] = "0.4"
+    workspace.environ["BAO_PLUGIN_TIMEOUT"] = "1.5"
     config = """
         [workspace]
         packages = ["lib"]
