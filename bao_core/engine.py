@@ -404,9 +404,10 @@ class Engine:
         self._start(self._commands, execute)
 
     def _exited(self, task_id: TaskId, usage: Usage) -> None:
-        """A command has ended: another may start while bao looks at what it left."""
-        running = self._running.get(task_id)
-        if running is not None and not self._graph.tasks[task_id].definition.mutex:
+        """A command has ended: another may start, unless one waits for what this one left."""
+        running, below = self._running.get(task_id), self._downstream.get(task_id, ())
+        awaited = any(self._unfinished_upstream[other] == 1 for other in below)
+        if running and not awaited and not self._graph.tasks[task_id].definition.mutex:
             running.exited = True
             _release_tickets(running, usage)
 
