@@ -9,6 +9,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from bao_core.places import replace_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,15 +75,12 @@ class Answers:
         """Write what is new; a disk that refuses costs time later and nothing else."""
         if not self._changed:
             return
-        temporary = f"{self._path}.{os.getpid()}.tmp"
         try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            with open(temporary, "wb") as stream:
-                stream.write(msgspec.json.encode(self._entries))
-            os.replace(temporary, self._path)
-        except (OSError, UnicodeEncodeError):
+            data = msgspec.json.encode(self._entries)
+        except UnicodeEncodeError:
             return
-        self._changed = False
+        if replace_file(self._path, data):
+            self._changed = False
 
 
 def witness_of(*paths: str) -> str | None:

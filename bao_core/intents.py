@@ -20,6 +20,7 @@ from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
 
 from bao_core.model import TaskId
+from bao_core.places import replace_file
 from bao_core.state import escape_path, unescape_path
 
 TYPE_CHECKING = False
@@ -199,16 +200,13 @@ class OutputIntents:
             if intent.process == self._process and intent.task in self._settled
         }
         kept = [intent for index, intent in enumerate(records) if index > last.get(intent.task, -1)]
-        temporary = f"{self._path}.{self._process}"
-        try:
-            if kept:
-                with open(temporary, "wb") as file:
-                    file.writelines(map(_encode, kept))
-                os.replace(temporary, self._path)
-            else:
+        if kept:
+            replace_file(self._path, b"".join(map(_encode, kept)))
+        else:
+            try:
                 os.unlink(self._path)
-        except OSError:
-            return
+            except OSError:
+                return
         self._close()
 
 

@@ -1,4 +1,4 @@
-"""Where bao keeps what it remembers."""
+"""Where bao keeps what it remembers, and putting it there."""
 
 from __future__ import annotations
 
@@ -17,3 +17,26 @@ def cache_root(environ: Mapping[str, str]) -> str:
         return os.path.join(os.path.abspath(xdg), "bao")
     home = environ.get("HOME") or os.path.expanduser("~")
     return os.path.join(home, ".bao", "cache")
+
+
+def replace_file(path: str, data: bytes) -> bool:
+    """Write a file, whole or not at all, and its directory if need be.
+
+    It is not flushed: what is remembered may be lost, and is checked when it is read.
+
+    Returns:
+        False where the disk refuses; what was there before stays.
+    """
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        return False
+    return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from bao_core.places import cache_root
+from bao_core.places import cache_root, replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,15 +32,7 @@ def remember_root(directory: str, root: str, state_dir: str, environ: Mapping[st
     known.pop(directory, None)
     known[directory] = (root, state_dir)
     lines = ["\0".join((place, *found)) for place, found in list(known.items())[-_KEPT:]]
-    path = _path(environ)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write("\n".join(lines))
-        os.replace(temporary, path)
-    except OSError:
-        return
+    replace_file(_path(environ), "\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def _read(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -16,7 +16,7 @@ from msgspec.msgpack import Decoder, Encoder
 from msgspec.structs import replace
 
 from bao_core.model import CacheKey, Digest, Stamp, TaskId
-from bao_core.places import cache_root
+from bao_core.places import cache_root, replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,21 +118,7 @@ def read_checked(path: str, decoder: Decoder[Any]) -> Any | None:
 def write_checked(path: str, content: Any) -> bool:
     """Write a record with a checksum, whole or not at all; False where the disk refuses."""
     body = Encoder().encode(content)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(_MAGIC)
-            file.write(blake3(body).digest())
-            file.write(body)
-        os.replace(temporary, path)
-    except OSError:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-        return False
-    return True
+    return replace_file(path, _MAGIC + blake3(body).digest() + body)
 
 
 def escape_path(path: str) -> str:

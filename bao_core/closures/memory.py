@@ -9,6 +9,8 @@ import msgspec
 from blake3 import blake3
 from msgspec import Struct
 
+from bao_core.places import replace_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,31 +98,25 @@ class ClosureMemory:
         """Keep a table, as long as there are not too many newer ones."""
         if self._directory is None:
             return
-        path = self._path(type(table), key)
-        temporary = f"{path}.{os.getpid()}.tmp"
         try:
             body = msgspec.msgpack.encode(table)
-            os.makedirs(self._directory, exist_ok=True)
-            with open(temporary, "wb") as stream:
-                stream.write(_MAGIC + blake3(body).digest() + body)
-            os.replace(temporary, path)
-            self._drop_oldest(self._directory)
         except UnicodeEncodeError:
             return  # a name that is not UTF-8
-        except OSError:
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass
+        path = self._path(type(table), key)
+        if replace_file(path, _MAGIC + blake3(body).digest() + body):
+            self._drop_oldest(self._directory)
 
     def _path(self, kind: type[Struct], key: str) -> str:
         return os.path.join(self._directory or "", f"{key}-{kind.__name__.lower()}")
 
     def _drop_oldest(self, directory: str) -> None:
-        with os.scandir(directory) as entries:
-            found = sorted((entry.stat().st_mtime_ns, entry.path) for entry in entries)
-        for _, path in found[: -self._keep]:
-            os.unlink(path)
+        try:
+            with os.scandir(directory) as entries:
+                found = sorted((entry.stat().st_mtime_ns, entry.path) for entry in entries)
+            for _, path in found[: -self._keep]:
+                os.unlink(path)
+        except OSError:
+            pass  # another process drops them, or dropped them just now
 
 
 def _code_identity(*directories: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from bao_core.git.revisions import CHECK, REMOTES, is_id, lines_of, read_commits
+from bao_core.places import replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,14 +108,8 @@ def remember(directory: str, revisions: Revisions) -> None:
     fields = [names, revisions.remote, pair, revisions.compared, ""]
     if not revisions.compared or fields == _read(directory):
         return
-    path = os.path.join(directory, _NAME)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write("\n".join(fields))
-        os.replace(temporary, path)
-    except OSError:
-        return
+    data = "\n".join(fields).encode("utf-8", "surrogateescape")
+    replace_file(os.path.join(directory, _NAME), data)
 
 
 def _read(directory: str) -> list[str]:

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from threading import Lock, Thread
 
+from bao_core.places import replace_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -159,14 +161,8 @@ class Latency:
         """Remember what was noted."""
         if not self._noted:
             return
-        temporary = f"{self._path}.{os.getpid()}.tmp"
-        try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            with open(temporary, "w", encoding="ascii") as file:
-                file.write(f"{_median(self._noted):.6f}\n")
-            os.replace(temporary, self._path)
-        except OSError:
-            pass  # then it is measured again
+        # Where the disk refuses, it is measured again.
+        replace_file(self._path, f"{_median(self._noted):.6f}\n".encode())
 
     def _read(self) -> float | None:
         try:

@@ -1,0 +1,49 @@
+"""A file that is replaced is there whole, and nothing else is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from bao_core.places import replace_file
+from bao_core.testing.faults import Faults, kill_points
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_file_and_its_directory_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+    assert replace_file(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == ["b"]
+
+
+def test_a_disk_that_refuses_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with Faults(0) as every:
+        assert replace_file(str(path), b"old")
+    # The first change is to make the directory, which is there.
+    for at in range(2, every.count + 1):
+        with Faults(at, errno.ENOSPC):
+            assert not replace_file(str(path), b"new")
+        assert path.read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["file"]
+    assert every.count > 2
+
+
+def test_a_process_that_is_killed_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    numbers = iter(range(100))
+
+    def place() -> Path:
+        directory = tmp_path / str(next(numbers))
+        directory.mkdir()
+        (directory / "file").write_bytes(b"old")
+        return directory
+
+    seen = set()
+    for point in kill_points(place, lambda directory: replace_file(f"{directory}/file", b"new")):
+        seen.add((point.place / "file").read_bytes())
+    assert seen <= {b"old", b"new"}
+    assert b"old" in seen
