@@ -9,22 +9,19 @@ from __future__ import annotations
 import errno
 import os
 
-from bao_core.errors import CacheError
-from bao_core.outputs.staging import StagingSink
+from bao_core.outputs.staging import fetch_files
 from bao_core.outputs.stamps import ABSENT, WATCHED, stamp_from
 from bao_core.outputs.survey import belongs_whole
 from bao_core.outputs.swap import make_directory, remove_swap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Sequence
 
     from bao_core.globs import Globs
-    from bao_core.interfaces.cache import BlobSink
-    from bao_core.model import Digest, OutputFile, OutputLink, Stamp, TaskId
+    from bao_core.model import OutputFile, OutputLink, Stamp, TaskId
     from bao_core.outputs.safe_paths import SafeTree
-
-    Fetch = Callable[[Collection[Digest], BlobSink], None]
+    from bao_core.outputs.staging import Fetch
 
 
 class Graft:
@@ -108,17 +105,3 @@ class Graft:
     def _stamp(tree: SafeTree, path: str) -> Stamp:
         parent, name = tree.place(path)
         return stamp_from(os.stat(name, dir_fd=parent, follow_symlinks=False))
-
-
-def fetch_files(directory: str, files: Sequence[tuple[str, OutputFile]], fetch: Fetch) -> None:
-    """Make files in a directory, by the names that come with them.
-
-    Raises:
-        CacheError: A blob is missing or damaged.
-    """
-    if not files:
-        return
-    sink = StagingSink(directory, files)
-    fetch(sink.digests(), sink)
-    if missing := sink.digests():
-        raise CacheError(f"blob {missing[0].hash[:12]} was not delivered")

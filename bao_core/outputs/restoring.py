@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from bao_core.errors import CacheError, OutputError
 from bao_core.model import OutputFile, OutputLink
 from bao_core.outputs.collecting import observe, standing_stamps
-from bao_core.outputs.grafting import Graft, fetch_files
+from bao_core.outputs.grafting import Graft
 from bao_core.outputs.recovery import recover
 from bao_core.outputs.safe_paths import (
     DIRECTORY,
@@ -24,6 +24,7 @@ from bao_core.outputs.safe_paths import (
     kind_of,
 )
 from bao_core.outputs.specs import resolve_patterns
+from bao_core.outputs.staging import fetch_files
 from bao_core.outputs.stamps import stamp_from
 from bao_core.outputs.survey import belongs_whole, take_survey
 from bao_core.outputs.swap import Changes, NewFile, NewLink, Swap
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
     from bao_core.globs import Globs
     from bao_core.model import ActionResult, Stamp, TaskId
-    from bao_core.outputs.grafting import Fetch
     from bao_core.outputs.ownership import Ownership
     from bao_core.outputs.specs import OutputSpec
+    from bao_core.outputs.staging import Fetch
     from bao_core.outputs.survey import Survey
 
 _CHANGED_HANDS = "stands in the way: this task did not make it and git does not ignore it"

@@ -12,17 +12,33 @@ from bao_core.outputs.cloning import copy_contents, digest_descriptor, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import BinaryIO
 
     from bao_core.interfaces.cache import BlobSink as _Sink
     from bao_core.model import OutputFile
+
+    Fetch = Callable[[Collection[Digest], _Sink], None]
 else:
     _Sink = object  # interfaces lie above this module
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def fetch_files(directory: str, files: Sequence[tuple[str, OutputFile]], fetch: Fetch) -> None:
+    """Make files in a directory, by the names that come with them.
+
+    Raises:
+        CacheError: A blob is missing or damaged.
+    """
+    if not files:
+        return
+    sink = StagingSink(directory, files)
+    fetch(sink.digests(), sink)
+    if missing := sink.digests():
+        raise CacheError(f"blob {missing[0].hash[:12]} was not delivered")
 
 
 class StagingSink(_Sink):
