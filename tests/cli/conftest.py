@@ -49,6 +49,15 @@ def pair(repo: Any, two_packages: dict[str, str]) -> Any:
     return repo
 
 
+@pytest.fixture
+def topic(pair: Any) -> Any:
+    """`pair` with an independent package, on a branch that starts at `main`."""
+    pair.write({"packages/other/bao.toml": 'name = "other"\n', "packages/other/src/o.txt": "o\n"})
+    pair.commit()
+    pair.git("checkout", "-q", "-b", "topic")
+    return pair
+
+
 class Gate:
     """Holds a task's command at a point until the test lets it go on."""
 

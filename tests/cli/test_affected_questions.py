@@ -17,15 +17,6 @@ MOST_HOT = 8
 
 
 @pytest.fixture
-def topic(pair: Any) -> Any:
-    """`pair` with an independent package, on a branch that starts at `main`."""
-    pair.write({"packages/other/bao.toml": 'name = "other"\n', "packages/other/src/o.txt": "o\n"})
-    pair.commit()
-    pair.git("checkout", "-q", "-b", "topic")
-    return pair
-
-
-@pytest.fixture
 def asked(topic: Any) -> Path:
     """A file to which every git that bao starts adds its arguments, on a line."""
     real = shutil.which("git", path=topic.env["PATH"])

@@ -8,15 +8,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture
-def topic(pair: Any) -> Any:
-    """`pair` with an independent package, on a branch that starts at `main`."""
-    pair.write({"packages/other/bao.toml": 'name = "other"\n', "packages/other/src/o.txt": "o\n"})
-    pair.commit()
-    pair.git("checkout", "-q", "-b", "topic")
-    return pair
-
-
 def affected(repo: Any, *arguments: str, **options: Any) -> list[str]:
     listed = repo.ok("ls", "--affected", "--json", *arguments, **options)
     return [package["name"] for package in listed.json["packages"]]
