@@ -230,6 +230,34 @@ def test_a_disabled_plugin_is_not_even_imported(tmp_path: Path, how: str) -> Non
     assert not trace.exists()
 
 
+SLOW = CACHE.replace(
+    """    def close(self):
+        raise RuntimeError("cannot close")
+""",
+    """    def put_entry(self, key, result, blobs, *, replace=False):
+        deadline = time.monotonic() + 20
+        while result.task_id == "lib#build" and not os.path.exists("app/started"):
+            if time.monotonic() > deadline:
+                raise TimeoutError("nothing went on meanwhile")
+            time.sleep(0.01)
+        return super().put_entry(key, result, blobs, replace=replace)
+""",
+)
+
+
+def test_what_is_downstream_starts_while_a_slow_cache_still_stores(tmp_path: Path) -> None:
+    source = SLOW.replace("REMOTE", "remote = False").replace("OPEN", "return cls({})")
+    kind = Kind(f"import os\nimport time\n{source}", config=TIER.partition("\n\n")[2])
+    workspace = workspace_beside(tmp_path, kind)
+    app = 'dependencies = ["lib"]\n[tasks.build]\ndepends_on = ["^build"]\ncommand = "touch started output"'
+    config = workspace.read("bao.toml").replace('["lib"]', '["lib", "app"]')
+    workspace.write({"bao.toml": config, "app/bao.toml": app})
+    result = workspace.bao("run", "build")
+    assert result.code == 0, result
+    assert "warning" not in result.err, result.err
+    assert result.outcomes == {"lib#build": "executed", "app#build": "executed"}
+
+
 # --- what cannot go on without it ------------------------------------------------------------
 
 PROVIDER = """

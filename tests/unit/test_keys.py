@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bao_core.keys import (
+    FEW_PARTS,
     StoredParts,
     compute_key,
     decode_parts,
@@ -54,6 +57,19 @@ def test_bytes_that_are_not_text_can_be_part_of_a_name() -> None:
 def test_stored_parts_come_back(parts: dict[str, str]) -> None:
     stored = storable_parts(parts, ("a@1",), ("b@2",))
     assert decode_parts(encode_parts(stored)) == stored
+
+
+def test_few_parts_and_many_come_back_and_are_small() -> None:
+    for count in (100, 10_000):
+        stored = storable_parts({f"input:{n}": "100644 same" for n in range(count)})
+        blob = encode_parts(stored)
+        assert decode_parts(blob) == stored
+        assert len(blob) < count * 8, "it is compressed"
+        assert decode_parts(blob[:-1]) is None
+
+
+def test_parts_that_would_unpack_to_more_than_bao_packs_are_not_unpacked() -> None:
+    assert decode_parts(zlib.compress(bytes(10 * FEW_PARTS))) is None
 
 
 @given(st.binary(max_size=50))

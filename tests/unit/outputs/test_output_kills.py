@@ -14,7 +14,7 @@ import pytest
 
 from bao_core.errors import OutputError
 from bao_core.model import TaskId
-from bao_core.outputs import recover
+from bao_core.outputs import recover, remove_abandoned
 from bao_core.testing.faults import Faults, kill_points
 
 if TYPE_CHECKING:
@@ -172,6 +172,18 @@ def test_a_damaged_journal_does_not_stand_in_the_way(bench: Any, copies: Iterato
         other.restore(result)
         assert other.read() == NEW
         assert other.leftovers() == []
+
+
+def test_only_old_remains_without_a_journal_are_taken_for_abandoned(bench: Any) -> None:
+    old, young, halfway = (bench.staging / name for name in ("old", "young", "halfway"))
+    for directory in (old, young, halfway):
+        (directory / "sub").mkdir(parents=True)
+        (directory / "sub" / "n0").write_bytes(b"new")
+    (halfway / "journal").write_bytes(b"")
+    for directory in (old, halfway):
+        os.utime(directory, (1, 1))
+    remove_abandoned(str(bench.root), str(bench.staging))
+    assert bench.leftovers() == ["halfway", "young"]
 
 
 def _refuse_renames_across(monkeypatch: pytest.MonkeyPatch) -> None:
