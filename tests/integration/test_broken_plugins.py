@@ -249,7 +249,12 @@ def test_what_is_downstream_starts_while_a_slow_cache_still_stores(tmp_path: Pat
     source = SLOW.replace("REMOTE", "remote = False").replace("OPEN", "return cls({})")
     kind = Kind(f"import os\nimport time\n{source}", config=TIER.partition("\n\n")[2])
     workspace = workspace_beside(tmp_path, kind)
-    app = 'dependencies = ["lib"]\n[tasks.build]\ndepends_on = ["^build"]\ncommand = "touch started output"'
+    app = """\
+dependencies = ["lib"]
+[tasks.build]
+depends_on = ["^build"]
+command = "touch started output"
+"""
     config = workspace.read("bao.toml").replace('["lib"]', '["lib", "app"]')
     workspace.write({"bao.toml": config, "app/bao.toml": app})
     result = workspace.bao("run", "build")
