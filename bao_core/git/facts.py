@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from stat import S_ISLNK
+from contextlib import suppress
+from stat import S_ISLNK, S_ISREG
 
 from msgspec import Struct
 
@@ -21,13 +22,13 @@ from bao_core.git.history import (
     resolve_commit,
 )
 from bao_core.git.listing import GitListing, index_id
-from bao_core.git.process import find_toplevel, run_git
+from bao_core.git.process import find_toplevel, fits_on_a_line, run_git
 from bao_core.git.revisions import Revisions
 from bao_core.git.tree import RevisionTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Literal
 
     from bao_core.git.listed import Uncommitted
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 _RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--relative")
+
+_SUBMODULE = "160000"
 
 _FEW = 200
 """So many files that may be modified are compared one by one; for more, git looks at all."""
@@ -198,13 +201,29 @@ def _differing(
     root: str, base: str, pathspecs: Iterable[str], environ: Mapping[str, str]
 ) -> dict[str, Literal["A", "M", "D"]]:
     """What of the tracked files differs from a commit on disk; all of them without pathspecs."""
-    # `git diff` and not `git diff-index`: it reads files whose times changed, and goes into
-    # submodules.
     arguments = ("diff", *_RAW, "--ignore-submodules=none", base, "--", *pathspecs)
     finished = run_git(root, arguments, environ)
     if finished.code != 0:
         raise finished.error()
-    return _statuses(finished.fields())
+    fields = finished.fields()
+    found = _statuses(fields)
+    for path in _only_touched(root, fields, environ):
+        del found[path]
+    return found
+
+
+def _only_touched(root: str, fields: list[str], environ: Mapping[str, str]) -> list[str]:
+    """Those of the raw lines that are there for the times of a file alone.
+
+    git finds them by itself only where it may write the index, which others may be waiting for.
+    """
+    stored: dict[str, str] = {}
+    for facts, path in zip(fields[::2], fields[1::2], strict=True):
+        mode_before, mode, content, now, _ = facts[1:].split(" ")
+        if mode == mode_before and not now.strip("0") and mode != _SUBMODULE:
+            stored[path] = f"{mode} {content}"
+    would_store = _as_git_would_store(root, stored, environ)
+    return [path for path, known in stored.items() if would_store[path] == known]
 
 
 def _look_behind_marks(
@@ -223,29 +242,60 @@ def _look_behind_marks(
         facts, _, path = line.partition("\t")
         mode, _, content = facts.split(" ")
         known[path] = f"{mode} {content}"
-    for path in paths:
-        now, before = _as_git_would_store(root, path, environ), known.get(path)
+    for path, now in _as_git_would_store(root, paths, environ).items():
+        before = known.get(path)
         if now == before:
             found.pop(path, None)
         else:
             found[path] = "D" if now is None else "A" if before is None else "M"
 
 
-def _as_git_would_store(root: str, path: str, environ: Mapping[str, str]) -> str | None:
-    """Mode and blob id of what is on disk, line endings and filters applied."""
-    absolute = os.path.join(root, path)
-    try:
-        mode = os.lstat(absolute).st_mode
-        if S_ISLNK(mode):
-            text = os.fsencode(os.readlink(absolute))
-            hashed = run_git(root, ("hash-object", "--stdin"), environ, given=text)
-            return f"120000 {hashed.text().strip()}"
-    except OSError:
-        return None
-    hashed = run_git(root, ("hash-object", "--", path), environ)
+def _as_git_would_store(
+    root: str, paths: Iterable[str], environ: Mapping[str, str]
+) -> dict[str, str | None]:
+    """Mode and blob id of what is on disk, line endings and filters applied; None for nothing."""
+    found: dict[str, str | None] = {}
+    regular: list[str] = []
+    for path in paths:
+        absolute = os.path.join(root, path)
+        found[path] = None
+        with suppress(OSError):
+            mode = os.lstat(absolute).st_mode
+            if S_ISLNK(mode):
+                text = os.fsencode(os.readlink(absolute))
+                found[path] = f"120000 {_hash_object(root, ('--stdin',), environ, text)}"
+            elif S_ISREG(mode):
+                found[path] = "100755" if mode & 0o100 else "100644"
+                regular.append(path)
+    for path, content in _filtered_ids(root, regular, environ).items():
+        found[path] = f"{found[path]} {content}"
+    return found
+
+
+def _filtered_ids(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The blob ids of regular files, line endings and filters applied."""
+    toplevel = find_toplevel(root)
+    if not paths or toplevel is None:
+        return {}
+    # git takes what it reads as from the toplevel, and may not be told of all names that way.
+    below = os.path.relpath(os.path.realpath(root), os.path.realpath(toplevel))
+    on_lines = [path for path in paths if fits_on_a_line(path)]
+    given = "".join(f"{os.path.normpath(os.path.join(below, path))}\n" for path in on_lines)
+    ids = _hash_object(toplevel, ("--stdin-paths",), environ, os.fsencode(given)).split()
+    found = dict(zip(on_lines, ids, strict=True))
+    for path in paths:
+        if path not in found:
+            found[path] = _hash_object(root, ("--", path), environ)
+    return found
+
+
+def _hash_object(
+    directory: str, arguments: Sequence[str], environ: Mapping[str, str], given: bytes = b""
+) -> str:
+    hashed = run_git(directory, ("hash-object", *arguments), environ, given=given)
     if hashed.code != 0:
         raise hashed.error()
-    return f"{'100755' if mode & 0o100 else '100644'} {hashed.text().strip()}"
+    return hashed.text().strip()
 
 
 def _statuses(fields: list[str]) -> dict[str, Literal["A", "M", "D"]]:

@@ -25,6 +25,8 @@ OPTIONS = (
     "core.fileMode=true",
     "core.quotePath=false",
     "submodule.recurse=false",
+    # `git diff` would write the index, whatever GIT_OPTIONAL_LOCKS says.
+    "diff.autoRefreshIndex=false",
     # Set by a repository that was copied from elsewhere, it would hide `FOO` beside `foo`.
     *(("core.ignoreCase=false",) if sys.platform == "linux" else ()),
 )
@@ -91,6 +93,11 @@ class Finished:
         fields = self.text().split("\0")
         fields.pop()
         return fields
+
+
+def fits_on_a_line(path: str) -> bool:
+    """Whether git can be given a path on a line of its own."""
+    return "\n" not in path and not path.startswith('"')
 
 
 class GitProcess:

@@ -15,7 +15,7 @@ from blake3 import blake3
 from bao_core.git.begun import BegunListing
 from bao_core.git.listed import CLAIMED, UNKNOWN, Listed
 from bao_core.git.listing import list_nested
-from bao_core.git.process import find_toplevel, run_git
+from bao_core.git.process import find_toplevel, fits_on_a_line, run_git
 from bao_core.git.walking import walk, walked
 from bao_core.worktree.content import MISSING, Contents, HashMemo, mode_text, stamp_from
 from bao_core.worktree.index_trust import IndexTrust
@@ -334,13 +334,13 @@ class WorktreeFiles:
 
     def _verify_many(self, first: int, last: int) -> None:
         """Check what git's index claims of the regular files in a range, as far as that is easy."""
-        from bao_core.worktree.bulk import can_be_named, hash_files
+        from bao_core.worktree.bulk import hash_files
 
         trust, contents, root = self._trust, self._contents, self.root
         read: list[tuple[int, os.stat_result]] = []
         for index in range(first, last):
             path = self.paths[index]
-            if self._open[index] != _UNVERIFIED or not can_be_named(path):
+            if self._open[index] != _UNVERIFIED or not fits_on_a_line(path):
                 continue
             try:
                 found = os.lstat(f"{root}/{path}")

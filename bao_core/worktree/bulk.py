@@ -15,17 +15,12 @@ _PROCESSES = 4
 """More hardly help: the disk becomes the limit."""
 
 
-def can_be_named(path: str) -> bool:
-    """Whether git can be given a path on a line of its own."""
-    return "\n" not in path and not path.startswith('"')
-
-
 def hash_files(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     """The blob ids of files' raw bytes, links followed; empty where git could not tell.
 
     Args:
         root: The workspace root, in a repository.
-        paths: From the root, such as `can_be_named`.
+        paths: From the root, such as `fits_on_a_line`.
         environ: The user's environment.
     """
     share = -(-len(paths) // min(_PROCESSES, os.cpu_count() or 1))
@@ -43,6 +38,7 @@ def hash_files(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> l
 
 
 def _start(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> GitProcess:
-    given = "".join(f"{path}\n" for path in paths).encode("utf-8", "surrogateescape")
+    # Whole: git would take the others as from its own root, wherever the workspace's lies.
+    given = "".join(f"{root}/{path}\n" for path in paths).encode("utf-8", "surrogateescape")
     arguments = ("hash-object", "--no-filters", "--stdin-paths")
     return GitProcess.start(root, arguments, environ, given=given)

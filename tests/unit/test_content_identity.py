@@ -879,6 +879,18 @@ def test_files_that_git_cannot_read_are_left_to_bao(
     assert hash_files(str(repo.root), paths, {**repo.environ, "PATH": "/nowhere"}) == [""] * 6
 
 
+def test_git_hashes_the_files_of_a_workspace_below_its_toplevel_and_no_others(
+    tmp_path: Path,
+) -> None:
+    repo = Repository(tmp_path / "repo")
+    repo.write("a", "further up")
+    repo.write("work/space/a", "here")
+    repo.write("work/space/b", "only here")
+    space = repo.root / "work/space"
+    a, b = (raw_identity(str(space / name))[7:] for name in "ab")
+    assert hash_files(str(space), ["a", "b"], repo.environ) == [a, b]
+
+
 def test_while_the_index_stays_nothing_clean_is_even_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -354,6 +354,35 @@ def test_a_file_that_was_only_touched_has_not_changed(repo: Repository) -> None:
     assert repo.changes(base, worktree=True) == []
 
 
+def test_looking_for_changes_never_writes_the_index(repo: Repository) -> None:
+    base = repo.commit("a", "one")
+    os.utime(repo.root / "a", (1e9, 1e9))
+    index = repo.root / ".git" / "index"
+    before = index.stat()
+    assert repo.changes(base, worktree=True) == []
+    after = index.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("below", [".", "work/space"])
+@pytest.mark.parametrize("name", ["a", "an a", '"a"', "two\nlines", ":(glob)*"])
+def test_among_touched_files_the_changed_ones_are_found(
+    repo: Repository, below: str, name: str
+) -> None:
+    repo.write("a", "of the same name, further up")
+    repo.write(f"{below}/changed", "two")
+    repo.write(f"{below}/mode", "three")
+    os.symlink("here", repo.root / below / "link")
+    base = repo.commit(f"{below}/{name}", "one\ntwo\n")
+    repo.write(f"{below}/.gitattributes", "* text=auto\n")
+    repo.write(f"{below}/{name}", "one\r\ntwo\r\n")
+    repo.write(f"{below}/changed", "too")
+    (repo.root / below / "mode").chmod(0o755)
+    os.utime(repo.root / below / "link", (1e9, 1e9), follow_symlinks=False)
+    found = repo.changes(base, worktree=True, below=below)
+    assert found == ["A .gitattributes", "M changed", "M mode"]
+
+
 def test_line_endings_that_git_converts_are_no_change(repo: Repository) -> None:
     repo.write(".gitattributes", "* text=auto\n")
     base = repo.commit("a", "one\ntwo\n")
