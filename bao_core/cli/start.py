@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 
+from bao_core.cli.bundle import CodeBundle
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,11 +31,14 @@ def program() -> None:
     that has to be closed and written is closed and written by now.
     """
     gc.set_threshold(_COLLECT_EVERY)
+    bundle = CodeBundle.install()
     begun = begin(sys.argv[1:], os.environ)
     from bao_core.cli.main import main
 
     code = main(begun=begun)
     sys.stderr.flush()
+    if bundle is not None and begun is not None:
+        bundle.save()
     os._exit(code)
 
 

@@ -53,6 +53,8 @@ class Workspace:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "PYTHONHASHSEED": "0",
+            # For a bundle of its own, that no other test's import path takes.
+            "PYTHONPYCACHEPREFIX": str(place / "compiled"),
         }
         generate = ROOT / "benchmarks" / "generate.py"
         words = ("--packages", str(packages), "--files", "3")

@@ -41,8 +41,8 @@ class Cost(NamedTuple):
 
 RECORDED = {
     # git is asked for tracked files, for changed files, and for untracked files.
-    RUN: Cost(own=3035, git=2066, processes=4, opened=210, read=2_192_000),
-    LS: Cost(own=2140, git=2821, processes=8, opened=169, read=1_893_000),
+    RUN: Cost(own=1700, git=2066, processes=4, opened=81, read=2_263_000),
+    LS: Cost(own=1215, git=2821, processes=8, opened=80, read=1_966_000),
 }
 """With 100 packages of 3 files. Most of it is Python's start and imports."""
 
