@@ -7,7 +7,6 @@ report back through one queue.
 from __future__ import annotations
 
 import os
-import time
 from functools import cached_property, partial
 from queue import SimpleQueue
 
@@ -15,7 +14,7 @@ from msgspec import Struct, field
 
 from bao_core.cache_lookup import CacheLookup
 from bao_core.errors import BaoError, GraphError
-from bao_core.events import TaskFinished, TaskOutput, TaskWaited
+from bao_core.events import TaskOutput, TaskWaited
 from bao_core.explain import Explainer
 from bao_core.interfaces.component import called
 from bao_core.interfaces.executor import Claim, Usage
@@ -285,9 +284,11 @@ class Engine:
             return known
         keys, check = self._bench.keys, self._bench.check
         inputs = known.inputs if known is not None else keys.resolve(task)
-        if upstream_ran:
-            inputs = check.refreshed(task, inputs) or inputs
-        keyed = keys.key(task, inputs, self._upstream.followed(task))
+        refreshed = check.refreshed(task, inputs) if upstream_ran else None
+        followed = self._upstream.followed(task)
+        if known is not None and refreshed is None and known.follows(followed):
+            return known
+        keyed = keys.key(task, refreshed or inputs, followed)
         if known is None or known.key != keyed.key:
             self._keyed[task.id] = keyed
             self._lookup.standing.pop(task.id, None)
@@ -469,28 +470,7 @@ class Engine:
             self._placeable[task_id] = running.job
 
     def _report(self, finished: Finished) -> None:
-        task = finished.task
-        self._bench.bus.emit(
-            TaskFinished(
-                id=task.id,
-                span=finished.span,
-                parent=self._bench.run_span,
-                outcome=finished.outcome,
-                exit_code=finished.exit_code,
-                at=finished.started + finished.duration if finished.started else time.time(),
-                duration=finished.duration,
-                saved=finished.saved,
-                key=finished.keyed.key if finished.keyed is not None else None,
-                tier=finished.tier,
-                reasons=finished.reasons,
-                stored=finished.stored,
-                tainted=finished.tainted,
-                flaky=finished.flaky,
-                peak_memory=finished.usage.peak_memory,
-                worker=finished.worker,
-                cancelled=finished.cancelled,
-            )
-        )
+        self._bench.bus.emit(finished.event(self._bench.run_span))
 
 
 def _release_tickets(running: _Running, usage: Usage) -> None:

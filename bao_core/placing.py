@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from operator import attrgetter
+
 from msgspec.structs import replace
 
 from bao_core.errors import PluginError
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from bao_core.model import TaskGraph, TaskId
     from bao_core.state import TaskMemory
 
+_id = attrgetter("id")
+
 
 class Placing:
     """Asks the scheduler of one run. Used on the main thread.
@@ -30,7 +35,8 @@ class Placing:
         self._graph = graph
         self._memories = memories
         self._sizes: dict[str, int] = {}
-        self._ready: dict[TaskId, ReadyTask] = {}
+        self._ready: list[ReadyTask] = []
+        self._listed: set[TaskId] = set()
         self._paths: dict[TaskId, float] = {}
 
     def next(
@@ -54,9 +60,9 @@ class Placing:
         workers = self._workers(executor, placed)
         if not any(worker.free_slots for worker in workers):
             return ()
-        ready = [self._ready_task(task_id) for task_id in sorted(placeable)]
+        self._bring_up_to_date(placeable)
         try:
-            placements = tuple(scheduler.next(ready, workers))
+            placements = tuple(scheduler.next(tuple(self._ready), workers))
             unknown = {placement.id for placement in placements}.difference(placeable)
         except Exception as error:
             raise PluginError(
@@ -70,14 +76,18 @@ class Placing:
             )
         return placements
 
+    def _bring_up_to_date(self, placeable: Collection[TaskId]) -> None:
+        """Have exactly these tasks in `_ready`, by id. Of a thousand, one or two have changed."""
+        for task_id in self._listed.difference(placeable):
+            del self._ready[bisect_left(self._ready, task_id, key=_id)]
+        for task_id in set(placeable) - self._listed:
+            insort(self._ready, self._ready_task(task_id), key=_id)
+        self._listed = set(placeable)
+
     def _ready_task(self, task_id: TaskId) -> ReadyTask:
-        known = self._ready.get(task_id)
-        if known is None:
-            definition = self._graph.tasks[task_id].definition
-            known = self._ready[task_id] = ReadyTask(
-                task_id, definition.weight, definition.mutex, self._critical_path(task_id)
-            )
-        return known
+        definition = self._graph.tasks[task_id].definition
+        path = self._critical_path(task_id)
+        return ReadyTask(task_id, definition.weight, definition.mutex, path)
 
     def _workers(self, executor: Executor, placed: Mapping[TaskId, str]) -> list[Worker]:
         """Where there is room, counting what was placed there and has not started yet."""

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from bao_core.tools import Toolbox
 
 
+_UPSTREAM = "upstream:"
+"""What the names of the parts begin with that stand for upstream tasks."""
+
+
 class KeySettings(Struct, frozen=True):
     """What concerns every key of a run.
 
@@ -93,6 +97,11 @@ class KeyedTask:
     def inputs(self) -> InputSet:
         """The input files among them."""
         return self.work_out().inputs
+
+    def follows(self, upstream: Mapping[TaskId, str]) -> bool:
+        """Whether this is what counted of each upstream task when the key was made."""
+        made_of = {name: value for name, value in self.parts.items() if name.startswith(_UPSTREAM)}
+        return made_of == {f"{_UPSTREAM}{task_id}": value for task_id, value in upstream.items()}
 
     def work_out(self) -> MadeKey:
         """Make the key if that was not done yet; from then on it is what was made."""
@@ -298,7 +307,7 @@ class KeyMaker:
             dependency = self._workspace.packages[name]
             parts[f"dependency:{name}"] = self._resolver.default_digest(dependency)
         for task_id, value in upstream.items():
-            parts[f"upstream:{task_id}"] = value
+            parts[f"{_UPSTREAM}{task_id}"] = value
         for tool in task.definition.tools:
             parts[f"tool:{tool}"] = self._toolbox.identity(tool, package.bin_directories)
         parts.update(self._settings.contributed.get(task.id, ()))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Literal
 
 from msgspec import Struct
 
+from bao_core.events import TaskFinished
 from bao_core.interfaces.executor import Usage
 from bao_core.model import Reason, Stamp
 
@@ -60,6 +62,32 @@ class Finished(Struct, frozen=True):
     def failed(self) -> bool:
         """Whether it ran and did not succeed."""
         return bool(self.exit_code)
+
+    def event(self, parent: str) -> TaskFinished:
+        """What event sinks are told of it.
+
+        Args:
+            parent: The span of the run.
+        """
+        return TaskFinished(
+            id=self.task.id,
+            span=self.span,
+            parent=parent,
+            outcome=self.outcome,
+            exit_code=self.exit_code,
+            at=self.started + self.duration if self.started else time.time(),
+            duration=self.duration,
+            saved=self.saved,
+            key=self.keyed.key if self.keyed is not None else None,
+            tier=self.tier,
+            reasons=self.reasons,
+            stored=self.stored,
+            tainted=self.tainted,
+            flaky=self.flaky,
+            peak_memory=self.usage.peak_memory,
+            worker=self.worker,
+            cancelled=self.cancelled,
+        )
 
 
 class Workbench(Struct, frozen=True):
