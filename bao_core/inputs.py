@@ -139,26 +139,34 @@ class InputResolver:
         """Files may have changed: work package digests out again."""
         self._default_digests.clear()
 
-    def ingredients(self, tasks: Iterable[Task]) -> Iterator[str]:
-        """All that the inputs of these tasks depend on beside the configuration, as texts.
-
-        Equal texts mean equal inputs. It takes less than working the inputs out, unless they are
-        given by patterns, which may reach files that git does not list.
+    def unlisted(self) -> Iterator[str]:
+        """What inputs depend on beside the configuration and the files that are listed, as texts.
 
         Raises:
             InputError: An input cannot be read.
         """
-        yield self.files.fingerprint()
         for package in self._workspace.packages.values():
             for name in self._dot_env_files(package.path):
                 path = f"{package.path}/{name}" if package.path else name
                 yield f"{path}\0{self.files.identity_of(path)}"
             if package.manifest and not self.files.is_tracked(package.manifest):
                 yield f"{package.manifest}\0{self.files.identity_of(package.manifest)}"
-        for task in tasks:
-            if input_rules(task.definition).positive:
-                found = self.resolve(task)
-                yield "\0".join((task.id, *found.paths, *found.identities))
+
+    def listed(self, reaching: Iterable[Task]) -> Iterator[str]:
+        """All that inputs depend on beside that, as texts: equal texts mean equal inputs.
+
+        It takes less than working the inputs out, unless they are given by patterns.
+
+        Args:
+            reaching: Tasks whose patterns may reach files that git does not list.
+
+        Raises:
+            InputError: An input cannot be read.
+        """
+        yield self.files.fingerprint()
+        for task in reaching:
+            found = self.resolve(task)
+            yield "\0".join((task.id, *found.paths, *found.identities))
 
     def _default_inputs(self, task: Task, package: Package) -> tuple[list[str], list[str]]:
         paths, identities = self.default_files(package)

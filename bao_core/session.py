@@ -403,7 +403,7 @@ class Session:
             settings,
             toolbox,
             self.external,
-            KeyMemo(self.state),
+            KeyMemo(self.state, self.workspace, self.files),
             self._source.token,
         )
         ignored = IgnoredPaths(self.root, self.environ, has_git=self.files.has_git)

@@ -63,6 +63,22 @@ class TaskMemory(Struct, array_like=True, gc=False):
     scope: str = ""
 
 
+class RunKeys(Struct, array_like=True, gc=False):
+    """The keys of a run.
+
+    Attributes:
+        unlisted: A hash over what they were made of beside files that are listed.
+        whole: A hash over all that they were made of.
+        keys: One after the other, in the order of the run.
+        digests: Of the files of each package, one after the other, by name of the package.
+    """
+
+    unlisted: str
+    whole: str
+    keys: bytes
+    digests: bytes
+
+
 class Memory(Struct, array_like=True):
     """The state file: everything that a run may want to know of earlier ones.
 
@@ -71,8 +87,7 @@ class Memory(Struct, array_like=True):
         hashes: Content ids of files that git does not vouch for, by path, with the stamp at which
             they were computed.
         tools: Content ids of programs outside the worktree, by absolute path, with their stamps.
-        keys: The keys of the last few runs that had different ingredients, the latest last: a hash
-            over the ingredients, and the keys one after the other.
+        keys: Of the last few runs that had different ingredients, the latest last.
         dot_env: Names of `.env` files by package directory, with the stamp of that directory.
     """
 
@@ -80,7 +95,7 @@ class Memory(Struct, array_like=True):
     hashes: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
     dot_env: dict[str, tuple[Stamp, int, tuple[str, ...]]] = field(default_factory=dict)
     tools: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
-    keys: list[tuple[str, bytes]] = field(default_factory=list)
+    keys: list[RunKeys] = field(default_factory=list)
 
 
 def workspace_state_dir(root: str, environ: Mapping[str, str]) -> str:

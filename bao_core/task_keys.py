@@ -11,8 +11,8 @@ from msgspec import Struct
 from bao_core import __version__
 from bao_core.digests import hash_text
 from bao_core.environment import key_values
-from bao_core.inputs import InputSet, relative_names
-from bao_core.key_memo import hash_of
+from bao_core.inputs import InputSet, input_rules, relative_names
+from bao_core.key_memo import Ingredients
 from bao_core.keys import compute_key, storable_parts
 
 TYPE_CHECKING = False
@@ -172,17 +172,16 @@ class KeyMaker:
     def keys_known_now(self) -> dict[TaskId, KeyedTask]:
         """The keys of all tasks that depend on no other task's outputs."""
         tasks = self._tasks_known_now()
-        ingredients = self._ingredients()
-        remembered = self._memo.recall(ingredients, len(tasks)) if ingredients else None
+        made_of = self._ingredients()
+        remembered: list[CacheKey | None] = [None] * len(tasks)
+        if made_of is not None:
+            remembered = self._memo.recall(made_of, tasks)
         keyed: dict[TaskId, KeyedTask] = {}
-        if remembered is not None:
-            for task, key in zip(tasks, remembered, strict=True):
-                keyed[task.id] = KeyedTask(key, partial(self._made, task, keyed))
-            return keyed
-        for task in tasks:
-            keyed[task.id] = _known(self._made(task, keyed))
-        if ingredients:
-            self._memo.remember(ingredients, [known.key for known in keyed.values()])
+        for task, key in zip(tasks, remembered, strict=True):
+            make = partial(self._made, task, keyed)
+            keyed[task.id] = KeyedTask(key, make) if key is not None else _known(make())
+        if made_of is not None and None in remembered:
+            self._memo.remember(made_of, [known.key for known in keyed.values()])
         return keyed
 
     def _made(self, task: Task, keyed: Mapping[TaskId, KeyedTask]) -> MadeKey:
@@ -201,14 +200,14 @@ class KeyMaker:
                 known.add(task.id)
         return found
 
-    def _ingredients(self) -> str:
-        """A hash over all that the keys are made of; empty where that cannot be told.
+    def _ingredients(self) -> Ingredients | None:
+        """All that the keys are made of; None where that cannot be told.
 
         What a package and a task definition say is in the workspace's token, which changes
         whenever they are worked out anew.
         """
         if not self._token:
-            return ""
+            return None
         graph, settings, resolver = self._graph, self._settings, self._resolver
         tasks = graph.tasks.values()
         texts = [self._token]
@@ -229,7 +228,10 @@ class KeyMaker:
                 told[id(contributed)] = f"{len(told)} {sorted(contributed.items())}"
                 texts.append(told[id(contributed)])
             texts.append(f"{task_id} {told[id(contributed)].partition(' ')[0]}")
-        return hash_of([*texts, *resolver.ingredients(tasks)])
+        unlisted = hash_text(*texts, *resolver.unlisted())
+        reaching = [task for task in tasks if input_rules(task.definition).positive]
+        whole = hash_text(unlisted, *resolver.listed(reaching))
+        return Ingredients(unlisted, whole, frozenset(task.id for task in reaching))
 
     def _keys_above(self, task: Task, keyed: Mapping[TaskId, KeyedTask]) -> dict[TaskId, str]:
         """The keys of what a task follows."""

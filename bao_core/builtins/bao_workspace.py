@@ -96,13 +96,13 @@ def _directories(tree: FileTree, config: RootConfig) -> Iterator[tuple[str, bool
     def enter(directory: str) -> bool:
         return directory.rpartition("/")[2] not in LEFT_OUT and above.reaches(directory)
 
-    found: set[str] = set()
-    for start in fits.directories():
-        for directory in tree.directories(start.removesuffix(MANIFEST).rstrip("/"), enter):
-            if fits.matches(f"{directory}/{MANIFEST}") and LEFT_OUT.isdisjoint(
-                directory.split("/")
-            ):
-                found.add(directory)
+    named = (p for p in chosen if _WILD.isdisjoint(p))
+    walked = (d for start in above.directories() for d in tree.directories(start, enter))
+    found = {
+        directory
+        for directory in (*named, *walked)
+        if fits.matches(f"{directory}/{MANIFEST}") and LEFT_OUT.isdisjoint(directory.split("/"))
+    }
     for directory in sorted(found - {""}):
         yield directory, directory in chosen
 

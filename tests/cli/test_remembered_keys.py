@@ -9,6 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bao_core.model import CacheKey
     from tests.conftest import Repo
 
 CONFIG = """
@@ -98,6 +99,106 @@ def test_remembered_keys_are_those_that_would_be_made(repo: Repo) -> None:
             assert remembered == made, (what, command)
             seen[command].add(str(sorted(remembered.items())))
     assert len(seen["build",]) == len(CHANGES) - 1, "all but a commit change some key"
+
+
+REACHED = {
+    "bao.toml": """
+        [workspace]
+        packages = ["p/*", "p/d/inner"]
+        [tasks.plain]
+        command = "true"
+        [tasks.up]
+        command = "true"
+        depends_on = ["^up"]
+        [tasks.narrow]
+        command = "true"
+        inputs = ["*.txt"]
+        [tasks.after]
+        command = "true"
+        depends_on = ["plain", { task = "up", follow = "none" }]
+        inputs = ["nothing"]
+    """,
+    "root.cfg": "1",
+    "p/a/bao.toml": 'name = "a"\n',
+    "p/a/src.py": "1",
+    "p/a/a.txt": "1",
+    "p/b/bao.toml": 'name = "b"\ndependencies = ["a"]\n',
+    "p/b/src.py": "1",
+    "p/c/bao.toml": 'name = "c"\ndependencies = ["b"]\n',
+    "p/c/src.py": "1",
+    "p/d/bao.toml": 'name = "d"\n',
+    "p/d/src.py": "1",
+    "p/d/inner/bao.toml": 'name = "inner"\n',
+    "p/d/inner/src.py": "1",
+    "p/e/bao.toml": 'name = "e"\n',
+    "p/e/src.py": "1",
+}
+EDITS: dict[str, dict[str, str | None]] = {
+    "below everything": {"p/a/src.py": "2"},
+    "in the middle": {"p/b/src.py": "2"},
+    "above everything": {"p/c/src.py": "2"},
+    "around another package": {"p/d/src.py": "2"},
+    "inside another package": {"p/d/inner/src.py": "2"},
+    "behind a link": {"p/e/src.py": "2"},
+    "two at once": {"p/a/src.py": "3", "p/d/src.py": "3"},
+    "what a pattern reaches": {"p/a/a.txt": "2"},
+    "a new file": {"p/b/new.txt": "1"},
+    "a file is gone": {"p/b/new.txt": None},
+    "an earlier state": {"p/a/src.py": "2", "p/d/src.py": "2", "p/a/a.txt": "1"},
+    "a global input": {"root.cfg": "2"},
+    "a manifest": {"p/c/bao.toml": 'name = "c"\ndependencies = ["b", "e"]\n'},
+    "nothing": {},
+}
+
+
+def test_of_an_edit_the_keys_are_those_that_would_be_made(repo: Repo) -> None:
+    repo.write(REACHED)
+    (repo.root / "p/c/link.py").symlink_to("../e/src.py")
+    repo.commit()
+    command = ("plain", "up", "narrow", "after")
+    repo.ok("run", *command)
+    before = keys(repo, *command)
+    changed = {}
+    for number, (what, files) in enumerate(EDITS.items()):
+        repo.write(files)
+        found = keys(repo, *command)
+        assert found == keys(repo, *command, cache=f"fresh-{number}"), what
+        changed[what] = sorted(task for task in found if found[task] != before[task])
+        before = found
+        repo.ok("run", *command)
+    assert changed["above everything"] == ["c#after", "c#plain", "c#up"]
+    assert changed["behind a link"] == [f"{p}#{t}" for p in "ce" for t in ("after", "plain", "up")]
+
+
+def test_of_an_edit_only_the_keys_that_it_reaches_are_made(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bao_core import task_keys
+    from bao_core.session import RunOptions, Session
+
+    repo.write(REACHED)
+    repo.commit()
+    made: list[str] = []
+    compute = task_keys.compute_key
+
+    def noting(parts: dict[str, str]) -> CacheKey:
+        made.append(parts["task:id"])
+        return compute(parts)
+
+    def run() -> list[str]:
+        del made[:]
+        session = Session.open(str(repo.root), repo.env)
+        assert session.run(RunOptions(tasks=("plain", "up"))) == 0
+        session.close()
+        return sorted(made)
+
+    monkeypatch.setattr(task_keys, "compute_key", noting)
+    assert len(run()) == 12
+    repo.write({"p/b/src.py": "2"})
+    assert run() == ["b#plain", "b#up", "c#plain", "c#up"]
+    assert run() == []
+    repo.write({"p/e/src.py": "2"})
+    assert run() == ["e#plain", "e#up"]
 
 
 def test_a_run_of_hits_makes_no_key(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,3 +189,14 @@ def test_a_package_is_called_what_poetry_calls_it() -> None:
     manifest = '[tool.poetry]\nname = "from-poetry"\n'
     files = {"bao.toml": ROOT, "packages/a/bao.toml": "", "packages/a/pyproject.toml": manifest}
     assert paths(files) == {"from-poetry": "packages/a"}
+
+
+@pytest.mark.parametrize("order", ['["p/*", "p/d/inner"]', '["p/d/inner", "p/*"]'])
+def test_a_package_inside_of_another_is_found_where_it_is_named(order: str) -> None:
+    files = {
+        "bao.toml": f"[workspace]\npackages = {order}\n",
+        "p/d/bao.toml": "",
+        "p/d/inner/bao.toml": "",
+        "p/d/unnamed/bao.toml": "",
+    }
+    assert paths(files) == {"d": "p/d", "inner": "p/d/inner"}
