@@ -140,7 +140,7 @@ class InputResolver:
         self._default_digests.clear()
 
     def unlisted(self) -> Iterator[str]:
-        """What inputs depend on beside the configuration and the files that are listed, as texts.
+        """What default inputs depend on beside the configuration and the listed files, as texts.
 
         Raises:
             InputError: An input cannot be read.
@@ -152,19 +152,13 @@ class InputResolver:
             if package.manifest and not self.files.is_tracked(package.manifest):
                 yield f"{package.manifest}\0{self.files.identity_of(package.manifest)}"
 
-    def listed(self, reaching: Iterable[Task]) -> Iterator[str]:
-        """All that inputs depend on beside that, as texts: equal texts mean equal inputs.
-
-        It takes less than working the inputs out, unless they are given by patterns.
-
-        Args:
-            reaching: Tasks whose patterns may reach files that git does not list.
+    def reached(self, tasks: Iterable[Task]) -> Iterator[str]:
+        """The inputs of tasks whose patterns may reach files that git does not list, as texts.
 
         Raises:
             InputError: An input cannot be read.
         """
-        yield self.files.fingerprint()
-        for task in reaching:
+        for task in tasks:
             found = self.resolve(task)
             yield "\0".join((task.id, *found.paths, *found.identities))
 

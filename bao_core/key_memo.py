@@ -7,8 +7,6 @@ of the tasks that these files cannot reach.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from msgspec import Struct
 
 from bao_core.model import CacheKey
@@ -37,11 +35,13 @@ class Ingredients(Struct, frozen=True):
 
     Attributes:
         unlisted: A hash over everything but the files that are listed.
-        whole: A hash over everything; empty where that cannot be told.
-        reaching: Tasks whose inputs may lie anywhere.
+        files: A hash over those.
+        whole: A hash over everything, what patterns reach as well.
+        reaching: Tasks with such patterns.
     """
 
     unlisted: str
+    files: str
     whole: str
     reaching: frozenset[TaskId] = frozenset()
 
@@ -59,6 +59,7 @@ class KeyMemo:
         self._state = state
         self._packages = workspace.packages
         self._files = files
+        self._known: list[bytes] | None = None
 
     def recall(self, made_of: Ingredients, tasks: Sequence[Task]) -> list[CacheKey | None]:
         """The keys that are known to be as in an earlier run, None for every other task.
@@ -78,7 +79,7 @@ class KeyMemo:
         keys = [CacheKey(digits[start : start + _DIGITS]) for start in starts]
         if run.whole == made_of.whole:
             return [*keys]
-        reached = self._reached_since(run)
+        reached = self._reached_since(run, self._digests(made_of))
         kept: dict[TaskId, CacheKey] = {}
         for task, key in zip(tasks, keys, strict=True):
             above = (edge.id in kept for edge in task.upstream if edge.follow != "none")
@@ -95,7 +96,7 @@ class KeyMemo:
         runs = self._state.memory.keys
         runs[:] = [run for run in runs if run.whole != made_of.whole][1 - _KEPT :]
         joined = bytes.fromhex("".join(keys))
-        digests = b"".join(self._digests)
+        digests = b"".join(self._digests(made_of))
         runs.append(RunKeys(made_of.unlisted, made_of.whole, joined, digests))
         self._state.mark_changed()
 
@@ -113,7 +114,7 @@ class KeyMemo:
                 return run
         return None
 
-    def _reached_since(self, run: RunKeys) -> set[str]:
+    def _reached_since(self, run: RunKeys, digests: Sequence[bytes]) -> set[str]:
         """The packages whose files have changed since then, and what depends on any of those."""
         dependents: dict[str, list[str]] = {}
         for name, package in self._packages.items():
@@ -123,7 +124,7 @@ class KeyMemo:
         before = [run.digests[start : start + _DIGEST] for start in starts]
         pending = [
             name
-            for name, then, now in zip(self._packages, before, self._digests, strict=True)
+            for name, then, now in zip(self._packages, before, digests, strict=True)
             if then != now
         ]
         reached: set[str] = set()
@@ -134,12 +135,17 @@ class KeyMemo:
                 pending.extend(dependents.get(name, ()))
         return reached
 
-    @cached_property
-    def _digests(self) -> list[bytes]:
+    def _digests(self, made_of: Ingredients) -> list[bytes]:
         """A hash over the files of each package, of those in packages inside of it too."""
-        return [self._digest(package) for package in self._packages.values()]
+        if self._known is None:
+            everything = bytes.fromhex(made_of.files)[:_DIGEST]
+            self._known = [
+                self._digest(package) if package.path else everything
+                for package in self._packages.values()
+            ]
+        return self._known
 
     def _digest(self, package: Package) -> bytes:
-        inside = not package.path or package.manifest.startswith(f"{package.path}/")
+        inside = package.manifest.startswith(f"{package.path}/")
         beside = () if inside else (self._files.identity_of(package.manifest) or "",)
         return self._files.digest_below(package.path, *beside, length=_DIGEST)

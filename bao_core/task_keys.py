@@ -230,8 +230,9 @@ class KeyMaker:
             texts.append(f"{task_id} {told[id(contributed)].partition(' ')[0]}")
         unlisted = hash_text(*texts, *resolver.unlisted())
         reaching = [task for task in tasks if input_rules(task.definition).positive]
-        whole = hash_text(unlisted, *resolver.listed(reaching))
-        return Ingredients(unlisted, whole, frozenset(task.id for task in reaching))
+        files = resolver.files.fingerprint()
+        whole = hash_text(unlisted, files, *resolver.reached(reaching))
+        return Ingredients(unlisted, files, whole, frozenset(task.id for task in reaching))
 
     def _keys_above(self, task: Task, keyed: Mapping[TaskId, KeyedTask]) -> dict[TaskId, str]:
         """The keys of what a task follows."""
