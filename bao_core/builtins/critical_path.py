@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop
+from operator import attrgetter
 from typing import ClassVar
 
 from bao_core.interfaces.scheduler import Placement, Scheduler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bao_core.interfaces.executor import Worker
     from bao_core.interfaces.scheduler import ReadyTask
+
+_critical_path = attrgetter("critical_path")
+_id = attrgetter("id")
 
 
 class CriticalPathScheduler(Scheduler):
@@ -31,11 +34,7 @@ class CriticalPathScheduler(Scheduler):
         free = {worker.id: worker.free_slots for worker in workers if worker.free_slots > 0}
         taken: set[str] = set()
         placements: list[Placement] = []
-        # Of many that are ready few are placed at a time: a heap spares sorting the rest.
-        order = [(-task.critical_path, task.id, task) for task in ready] if free else []
-        heapify(order)
-        while free and order:
-            task = heappop(order)[2]
+        for task in _most_urgent_first(ready) if free else ():
             if task.mutex in taken:
                 continue
             worker = _emptiest(free)
@@ -45,7 +44,20 @@ class CriticalPathScheduler(Scheduler):
             if task.mutex:
                 taken.add(task.mutex)
             placements.append(Placement(task.id, worker))
+            if not free:
+                break
         return placements
+
+
+def _most_urgent_first(ready: Sequence[ReadyTask]) -> Iterator[ReadyTask]:
+    """Tasks by critical path, the longest first, then by id."""
+    # Of many that are ready mostly one is placed: that spares sorting the rest.
+    longest = max(map(_critical_path, ready), default=0.0)
+    first = min((task for task in ready if task.critical_path == longest), key=_id, default=None)
+    if first is not None:
+        yield first
+        rest = sorted(sorted(ready, key=_id), key=_critical_path, reverse=True)
+        yield from rest[1:]
 
 
 def _emptiest(free: dict[str, int]) -> str:
