@@ -44,6 +44,7 @@ def run(invocation: Invocation, terminal: Terminal, environ: Mapping[str, str]) 
     with opened(invocation, environ, sink) as session:
         if not arguments.tasks:
             raise _no_task(session)
+        session.files.verify_ahead()
         options = _run_options(arguments, invocation)
         if arguments.dry_run is None:
             return _run(session, options, sink, _reporter(session, invocation))

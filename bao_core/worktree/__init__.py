@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bao_core.git.ahead import AskedAhead
+    from bao_core.worktree.bulk import Hashing
+
+    Verifying = tuple[list[tuple[int, os.stat_result]], int, Hashing]
+    """Indices and stats of files, a time before they were read, and their ids to come."""
 
 __all__ = [
     "HashMemo",
@@ -113,8 +117,9 @@ class WorktreeFiles:
     """
 
     __slots__ = (
-        "_absent", "_contents", "_environ", "_false", "_identities", "_joined", "_open", "_tracked",
-        "_trust", "algorithm", "has_git", "index_id", "paths", "root", "taken", "uncommitted",
+        "_absent", "_ahead", "_contents", "_environ", "_false", "_identities", "_joined", "_open",
+        "_tracked", "_trust", "algorithm", "has_git", "index_id", "paths", "root", "taken",
+        "uncommitted",
     )  # fmt: skip
 
     def __init__(
@@ -142,6 +147,7 @@ class WorktreeFiles:
         self._open = listed.states
         self._joined: str | None = None
         self._false: set[int] = set()
+        self._ahead: Verifying | None = None
         self._trust = IndexTrust(memo, listed.index_id)
         if has_git:
             self._prepare_claims(memo)
@@ -348,9 +354,14 @@ class WorktreeFiles:
         content, found = read
         return self._noted(index, found, content, now)
 
-    def _verify_many(self, first: int, last: int) -> None:
-        """Check what git's index claims of the regular files in a range, as far as that is easy."""
-        from bao_core.worktree.bulk import hash_files
+    def verify_ahead(self) -> None:
+        """Where nobody has checked git's claims, have git begin to while bao does other things."""
+        if self._trust.blank and self._open.count(_UNVERIFIED) >= MANY:
+            self._ahead = self._begin_verifying(0, len(self.paths))
+
+    def _begin_verifying(self, first: int, last: int) -> Verifying | None:
+        """Have git hash the regular files in a range, as far as that is easy and worth it."""
+        from bao_core.worktree.bulk import Hashing
 
         trust, contents, root = self._trust, self._contents, self.root
         read: list[tuple[int, os.stat_result]] = []
@@ -367,11 +378,21 @@ class WorktreeFiles:
             elif S_ISREG(found.st_mode) and not contents.memo.known(path, found):
                 read.append((index, found))
         if len(read) < MANY:
-            return
+            return None
         now = time.time_ns()
-        ids = hash_files(root, [self.paths[index] for index, _ in read], self._environ)
-        for (index, found), content in zip(read, ids, strict=True):
-            if content and _is_as_it_was(f"{root}/{self.paths[index]}", found):
+        paths = [self.paths[index] for index, _ in read]
+        return read, now, Hashing(root, paths, self._environ)
+
+    def _verify_many(self, first: int, last: int) -> None:
+        """Check what git's index claims of the regular files in a range, as far as that is easy."""
+        verifying, self._ahead = self._ahead or self._begin_verifying(first, last), None
+        if verifying is None:
+            return
+        read, now, hashing = verifying
+        for (index, found), content in zip(read, hashing.ids(), strict=True):
+            if self._open[index] != _UNVERIFIED:
+                continue  # something else wanted to know it meanwhile
+            if content and _is_as_it_was(f"{self.root}/{self.paths[index]}", found):
                 self._identities[index] = self._noted(index, found, content, now)
                 self._open[index] = CLAIMED
 

@@ -15,26 +15,33 @@ _PROCESSES = 4
 """More hardly help: the disk becomes the limit."""
 
 
-def hash_files(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """The blob ids of files' raw bytes, links followed; empty where git could not tell.
+class Hashing:
+    """git at work on the blob ids of files' raw bytes, links followed.
 
     Args:
         root: The workspace root, in a repository.
         paths: From the root, such as `fits_on_a_line`.
         environ: The user's environment.
     """
-    share = -(-len(paths) // min(_PROCESSES, os.cpu_count() or 1))
-    parts = [paths[at : at + share] for at in range(0, len(paths), share)]
-    try:
-        started = [_start(root, part, environ) for part in parts]
-    except GitError:
-        return [""] * len(paths)
-    found: list[str] = []
-    for part, process in zip(parts, started, strict=True):
-        ids = process.finish().text().split()[: len(part)]
-        # It stops at the first file that it cannot read.
-        found += [*ids, *[""] * (len(part) - len(ids))]
-    return found
+
+    def __init__(self, root: str, paths: Sequence[str], environ: Mapping[str, str]) -> None:
+        share = -(-len(paths) // min(_PROCESSES, os.cpu_count() or 1)) or 1
+        self._parts = [paths[at : at + share] for at in range(0, len(paths), share)]
+        try:
+            self._started = [_start(root, part, environ) for part in self._parts]
+        except GitError:
+            self._started = []
+
+    def ids(self) -> list[str]:
+        """Wait for the ids, in the order of the paths; empty where git could not tell."""
+        if not self._started:
+            return [""] * sum(map(len, self._parts))
+        found: list[str] = []
+        for part, process in zip(self._parts, self._started, strict=True):
+            ids = process.finish().text().split()[: len(part)]
+            # It stops at the first file that it cannot read.
+            found += [*ids, *[""] * (len(part) - len(ids))]
+        return found
 
 
 def _start(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> GitProcess:

@@ -20,7 +20,7 @@ from msgspec import msgpack
 from bao_core.errors import InputError
 from bao_core.model import Stamp
 from bao_core.worktree import HashMemo, WorktreeFiles, begin
-from bao_core.worktree.bulk import hash_files
+from bao_core.worktree.bulk import Hashing
 from bao_core.worktree.content import MISSING, Contents
 
 LATER = 5_000_000_000
@@ -841,8 +841,9 @@ def test_of_many_files_none_is_read_by_bao_itself(
     assert read == []
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 def test_a_file_that_changes_while_git_hashes_it_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ahead: bool
 ) -> None:
     monkeypatch.setattr("bao_core.worktree.MANY", 1)
     repo = Repository(tmp_path / "repo")
@@ -851,14 +852,18 @@ def test_a_file_that_changes_while_git_hashes_it_is_read_again(
     repo.write("same", "one")
     repo.commit()
 
-    def hashing_slowly(root: str, paths: list[str], environ: dict[str, str]) -> list[str]:
-        found = hash_files(root, paths, environ)
+    ids = Hashing.ids
+
+    def slowly(self: Hashing) -> list[str]:
+        found = ids(self)
         repo.write("a", "two")
         (repo.root / "gone").unlink()
         return found
 
-    monkeypatch.setattr("bao_core.worktree.bulk.hash_files", hashing_slowly)
+    monkeypatch.setattr(Hashing, "ids", slowly)
     files = repo.files()
+    if ahead:
+        files.verify_ahead()
     a, same = (raw_identity(str(repo.root / name)) for name in ("a", "same"))
     assert a != same
     assert files.identities(0, 3) == [a, MISSING, same]
@@ -873,10 +878,39 @@ def test_files_that_git_cannot_read_are_left_to_bao(
     repo.commit()
     paths = ["a", "gone", "b", "c", "d", "e"]
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    found = hash_files(str(repo.root), paths, repo.environ)
+    found = Hashing(str(repo.root), paths, repo.environ).ids()
     a, c, d, e = (raw_identity(str(repo.root / name))[7:] for name in "acde")
     assert found == [a, "", "", c, d, e]
-    assert hash_files(str(repo.root), paths, {**repo.environ, "PATH": "/nowhere"}) == [""] * 6
+    without_git = {**repo.environ, "PATH": "/nowhere"}
+    assert Hashing(str(repo.root), paths, without_git).ids() == [""] * 6
+
+
+def test_what_git_hashes_ahead_is_hashed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_time(monkeypatch)
+    monkeypatch.setattr("bao_core.worktree.MANY", 2)
+    repo = Repository(tmp_path / "repo")
+    for name in "abcd":
+        repo.write(name, name)
+    repo.commit()
+    begun: list[str] = []
+    begin = Hashing.__init__
+
+    def noting(self: Hashing, root: str, paths: list[str], environ: dict[str, str]) -> None:
+        begun.extend(paths)
+        begin(self, root, paths, environ)
+
+    monkeypatch.setattr(Hashing, "__init__", noting)
+    files = repo.files()
+    files.verify_ahead()
+    assert begun == ["a", "b", "c", "d"]
+    assert files.identity_of("b") == raw_identity(str(repo.root / "b")), "asked for alone meanwhile"
+    assert files.identities(0, 4) == [raw_identity(str(repo.root / name)) for name in "abcd"]
+    assert len(begun) == 4, "not twice"
+    again = repo.files()
+    again.verify_ahead()
+    assert len(begun) == 4, "nor again in another run"
 
 
 def test_git_hashes_the_files_of_a_workspace_below_its_toplevel_and_no_others(
@@ -888,7 +922,7 @@ def test_git_hashes_the_files_of_a_workspace_below_its_toplevel_and_no_others(
     repo.write("work/space/b", "only here")
     space = repo.root / "work/space"
     a, b = (raw_identity(str(space / name))[7:] for name in "ab")
-    assert hash_files(str(space), ["a", "b"], repo.environ) == [a, b]
+    assert Hashing(str(space), ["a", "b"], repo.environ).ids() == [a, b]
 
 
 def test_while_the_index_stays_nothing_clean_is_even_looked_at(
