@@ -20,7 +20,7 @@ class Crew:
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        self._limit = limit
+        self.limit = limit
         self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = Lock()
         self._threads = 0
@@ -30,7 +30,7 @@ class Crew:
         """Have work done, which raises nothing."""
         with self._lock:
             self._unfinished += 1
-            more = self._unfinished > self._threads and self._threads != self._limit
+            more = self._unfinished > self._threads and self._threads != self.limit
             self._threads += more
         self._work.put(work)
         if more:

@@ -20,6 +20,9 @@ THREADS = 3
 """Threads that restore what is large or comes from a remote tier; small outputs are left to one,
 since Python lets only one thread go on at a time."""
 
+BATCHES = 3
+"""Batches of small outputs that this one is given ahead, so that it never waits for the reports."""
+
 SMALL = 256 << 10
 """Bytes of outputs up to which a hit is small."""
 
@@ -48,18 +51,20 @@ class Restorer:
     ) -> None:
         self._start = start
         self._ended = ended
-        self._crew = Crew(THREADS)
+        self._several, self._single = Crew(THREADS), Crew(1)
         self._at_work = 0
 
     def start(self, waiting: dict[TaskId, TaskRun]) -> Iterator[TaskRun]:
         """Start as many as there are threads for, and take them out; those that were started."""
         while waiting:
-            if self._at_work >= (1 if _is_small(next(iter(waiting.values()))) else THREADS):
+            small = _is_small(next(iter(waiting.values())))
+            crew, limit = (self._single, BATCHES) if small else (self._several, THREADS)
+            if self._at_work >= limit:
                 return
             self._at_work += 1
             batch = _next_batch(waiting)
             yield from batch
-            self._start(self._crew, lambda batch=batch: self._restored(batch))  # type: ignore[misc]
+            self._start(crew, lambda batch=batch: self._restored(batch))  # type: ignore[misc]
 
     def _restored(self, batch: list[TaskRun]) -> Callable[[], None]:
         ends = [(job, job.restore()) for job in batch]
