@@ -88,12 +88,14 @@ class KeyMemo:
         return [kept.get(task.id) for task in tasks]
 
     def remember(self, made_of: Ingredients, keys: Sequence[CacheKey]) -> None:
-        """Remember the keys of a run.
+        """Remember the keys of a run, unless they are those of the last one.
 
         Raises:
             InputError: An input cannot be read.
         """
         runs = self._state.memory.keys
+        if runs and runs[-1].whole == made_of.whole:
+            return
         runs[:] = [run for run in runs if run.whole != made_of.whole][1 - _KEPT :]
         joined = bytes.fromhex("".join(keys))
         digests = b"".join(self._digests(made_of))

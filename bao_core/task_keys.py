@@ -180,7 +180,7 @@ class KeyMaker:
         for task, key in zip(tasks, remembered, strict=True):
             make = partial(self._made, task, keyed)
             keyed[task.id] = KeyedTask(key, make) if key is not None else _known(make())
-        if made_of is not None and None in remembered:
+        if made_of is not None:
             self._memo.remember(made_of, [known.key for known in keyed.values()])
         return keyed
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -114,6 +115,7 @@ class FakeSession:
             "*": {"deploy": TaskDefinition("deploy")},
         }
         self.config = RootConfig()
+        self.files = SimpleNamespace(verify_ahead=lambda: None)
         self.root = "/somewhere"
         self.state_dir = "/nowhere"
         self.environ: dict[str, str] = {}

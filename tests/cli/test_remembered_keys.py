@@ -151,6 +151,10 @@ EDITS: dict[str, dict[str, str | None]] = {
 }
 
 
+def refuse(*_: object) -> None:
+    raise AssertionError("a key was made, or about to be")
+
+
 def test_of_an_edit_the_keys_are_those_that_would_be_made(repo: Repo) -> None:
     repo.write(REACHED)
     (repo.root / "p/c/link.py").symlink_to("../e/src.py")
@@ -174,6 +178,7 @@ def test_of_an_edit_only_the_keys_that_it_reaches_are_made(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bao_core import task_keys
+    from bao_core.key_memo import KeyMemo
     from bao_core.session import RunOptions, Session
 
     repo.write(REACHED)
@@ -199,6 +204,10 @@ def test_of_an_edit_only_the_keys_that_it_reaches_are_made(
     assert run() == []
     repo.write({"p/e/src.py": "2"})
     assert run() == ["e#plain", "e#up"]
+    repo.write({"README.md": "2"})
+    assert run() == []
+    monkeypatch.setattr(KeyMemo, "_reached_since", refuse)
+    assert run() == [], "nor is it looked at twice what a file reaches that no task has"
 
 
 def test_a_run_of_hits_makes_no_key(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,9 +222,6 @@ def test_a_run_of_hits_makes_no_key(repo: Repo, monkeypatch: pytest.MonkeyPatch)
         code = session.run(RunOptions(tasks=("build",)))
         session.close()
         return code
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("a key was made")
 
     assert run() == 0
     monkeypatch.setattr(task_keys, "compute_key", refuse)
