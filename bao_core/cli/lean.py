@@ -7,6 +7,7 @@ these modules gets the real one.
 * typing_extensions, which is there for Typer, has nothing that msgspec would not find in typing
   since Python 3.11.
 * platform compiles a dozen regular expressions to tell uuid that Linux is Linux.
+* _uuid brings a library that says of one kind of UUID whether it is unique on this machine.
 * datetime, until Python 3.12, defines all its classes in Python before it takes those of
   `_datetime` instead, which are the ones that msgspec wants.
 * msgspec.inspect and what describes types in JSON Schema are for `bao config` and for mistakes in
@@ -75,7 +76,7 @@ def _import_beside(instead: Mapping[str, ModuleType | None], name: str) -> Modul
 
 def _import_uuid() -> None:
     if sys.platform == "linux":
-        _import_beside({"platform": _linux()}, "uuid")
+        _import_beside({"platform": _linux(), "_uuid": None}, "uuid")
 
 
 def _import_msgspec() -> None:
