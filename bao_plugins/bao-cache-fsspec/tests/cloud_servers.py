@@ -112,7 +112,11 @@ def _serve_google_storage(port: int) -> None:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-    server = HTTPServer(("127.0.0.1", port), lambda *request: Handler(storage, *request))
+    class Server(HTTPServer):
+        # Five by default: of twenty that knock at once, some would be let in seconds later.
+        request_queue_size = 128
+
+    server = Server(("127.0.0.1", port), lambda *request: Handler(storage, *request))
     server.serve_forever()
 
 
