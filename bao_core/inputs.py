@@ -135,10 +135,6 @@ class InputResolver:
             known = self._default_digests[package.name] = hash_text(*paths, *identities)
         return known
 
-    def forget_package_digests(self) -> None:
-        """Files may have changed: work package digests out again."""
-        self._default_digests.clear()
-
     def unlisted(self) -> Iterator[str]:
         """What default inputs depend on beside the configuration and the listed files, as texts.
 
@@ -149,7 +145,8 @@ class InputResolver:
             for name in self._dot_env_files(package.path):
                 path = f"{package.path}/{name}" if package.path else name
                 yield f"{path}\0{self.files.identity_of(path)}"
-            if package.manifest and not self.files.is_tracked(package.manifest):
+            beside = os.path.dirname(package.manifest) != package.path
+            if package.manifest and (beside or not self.files.is_tracked(package.manifest)):
                 yield f"{package.manifest}\0{self.files.identity_of(package.manifest)}"
 
     def reached(self, tasks: Iterable[Task]) -> Iterator[str]:

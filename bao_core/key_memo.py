@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bao_core.model import Package, Task, TaskId, Workspace
+    from bao_core.model import Task, TaskId, Workspace
     from bao_core.state import WorkspaceState
     from bao_core.worktree import WorktreeFiles
 
@@ -43,7 +43,7 @@ class Ingredients(Struct, frozen=True):
     unlisted: str
     files: str
     whole: str
-    reaching: frozenset[TaskId] = frozenset()
+    reaching: frozenset[TaskId]
 
 
 class KeyMemo:
@@ -142,12 +142,7 @@ class KeyMemo:
         if self._known is None:
             everything = bytes.fromhex(made_of.files)[:_DIGEST]
             self._known = [
-                self._digest(package) if package.path else everything
-                for package in self._packages.values()
+                self._files.digest_below(path, _DIGEST) if path else everything
+                for path in (package.path for package in self._packages.values())
             ]
         return self._known
-
-    def _digest(self, package: Package) -> bytes:
-        inside = package.manifest.startswith(f"{package.path}/")
-        beside = () if inside else (self._files.identity_of(package.manifest) or "",)
-        return self._files.digest_below(package.path, *beside, length=_DIGEST)

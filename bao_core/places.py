@@ -19,10 +19,13 @@ def cache_root(environ: Mapping[str, str]) -> str:
     return os.path.join(home, ".bao", "cache")
 
 
-def replace_file(path: str, data: bytes) -> bool:
+def replace_file(path: str, data: bytes, *, flush: bool = False) -> bool:
     """Write a file, whole or not at all, and its directory if need be.
 
-    It is not flushed: what is remembered may be lost, and is checked when it is read.
+    Args:
+        path: The file.
+        data: All that it shall hold.
+        flush: Wait for the disk. What is checked when it is read needs no flush: it may be lost.
 
     Returns:
         False where the disk refuses; what was there before stays.
@@ -32,6 +35,9 @@ def replace_file(path: str, data: bytes) -> bool:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(data)
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         try:

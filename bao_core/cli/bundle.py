@@ -146,24 +146,18 @@ class CodeBundle:
                 yield name, ((spec.origin, spec.cached, is_package, stamp), marshal.dumps(code))
 
     def _write(self, found: Mapping[str, tuple[Facts, bytes]]) -> None:
+        from bao_core.places import replace_file
+
         modules: dict[str, tuple[Facts, int, int]] = {}
         codes_length = 0
         for name, (facts, code) in found.items():
             modules[name] = (facts, codes_length, len(code))
             codes_length += len(code)
         table = marshal.dumps((self._python, self._import_path, self._times, codes_length, modules))
-        temporary = f"{self._path}.{os.getpid()}"
-        try:
-            with open(temporary, "xb") as file:
-                file.write(len(table).to_bytes(_NUMBER, "little") + table)
-                file.writelines(code for _, code in found.values())
-                # Nothing tells damaged code from other code: it has to be on the disk as a whole.
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
-        except OSError:
-            os.unlink(temporary)
-            raise
+        head = len(table).to_bytes(_NUMBER, "little") + table
+        codes = b"".join(code for _, code in found.values())
+        # Nothing tells damaged code from other code: it has to be on the disk as a whole.
+        replace_file(self._path, head + codes, flush=True)
 
 
 class _BundledLoader(SourceFileLoader):

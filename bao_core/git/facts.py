@@ -11,6 +11,7 @@ from stat import S_ISLNK, S_ISREG
 
 from msgspec import Struct
 
+from bao_core.digests import blob_id
 from bao_core.errors import GitError
 from bao_core.git.ahead import STAGED, remember
 from bao_core.git.history import (
@@ -53,6 +54,9 @@ __all__ = [
 _RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--relative")
 
 _SUBMODULE = "160000"
+
+_SHA256 = 64
+"""Hexadecimal digits of an id in a repository of that object format."""
 
 _FEW = 200
 """So many files that may be modified are compared one by one; for more, git looks at all."""
@@ -207,12 +211,12 @@ def _differing(
         raise finished.error()
     fields = finished.fields()
     found = _statuses(fields)
-    for path in _only_touched(root, fields, environ):
+    for path in _only_touched(root, base, fields, environ):
         del found[path]
     return found
 
 
-def _only_touched(root: str, fields: list[str], environ: Mapping[str, str]) -> list[str]:
+def _only_touched(root: str, base: str, fields: list[str], environ: Mapping[str, str]) -> list[str]:
     """Those of the raw lines that are there for the times of a file alone.
 
     git finds them by itself only where it may write the index, which others may be waiting for.
@@ -222,7 +226,7 @@ def _only_touched(root: str, fields: list[str], environ: Mapping[str, str]) -> l
         mode_before, mode, content, now, _ = facts[1:].split(" ")
         if mode == mode_before and not now.strip("0") and mode != _SUBMODULE:
             stored[path] = f"{mode} {content}"
-    would_store = _as_git_would_store(root, stored, environ)
+    would_store = _as_git_would_store(root, base, stored, environ)
     return [path for path, known in stored.items() if would_store[path] == known]
 
 
@@ -242,7 +246,7 @@ def _look_behind_marks(
         facts, _, path = line.partition("\t")
         mode, _, content = facts.split(" ")
         known[path] = f"{mode} {content}"
-    for path, now in _as_git_would_store(root, paths, environ).items():
+    for path, now in _as_git_would_store(root, base, paths, environ).items():
         before = known.get(path)
         if now == before:
             found.pop(path, None)
@@ -251,9 +255,10 @@ def _look_behind_marks(
 
 
 def _as_git_would_store(
-    root: str, paths: Iterable[str], environ: Mapping[str, str]
+    root: str, base: str, paths: Iterable[str], environ: Mapping[str, str]
 ) -> dict[str, str | None]:
     """Mode and blob id of what is on disk, line endings and filters applied; None for nothing."""
+    algorithm = "sha256" if len(base) == _SHA256 else "sha1"
     found: dict[str, str | None] = {}
     regular: list[str] = []
     for path in paths:
@@ -262,8 +267,7 @@ def _as_git_would_store(
         with suppress(OSError):
             mode = os.lstat(absolute).st_mode
             if S_ISLNK(mode):
-                text = os.fsencode(os.readlink(absolute))
-                found[path] = f"120000 {_hash_object(root, ('--stdin',), environ, text)}"
+                found[path] = f"120000 {blob_id(os.fsencode(os.readlink(absolute)), algorithm)}"
             elif S_ISREG(mode):
                 found[path] = "100755" if mode & 0o100 else "100644"
                 regular.append(path)
@@ -274,8 +278,8 @@ def _as_git_would_store(
 
 def _filtered_ids(root: str, paths: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
     """The blob ids of regular files, line endings and filters applied."""
-    toplevel = find_toplevel(root)
-    if not paths or toplevel is None:
+    toplevel = find_toplevel(root) if paths else None
+    if toplevel is None:
         return {}
     # git takes what it reads as from the toplevel, and may not be told of all names that way.
     below = os.path.relpath(os.path.realpath(root), os.path.realpath(toplevel))

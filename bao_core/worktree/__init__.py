@@ -210,21 +210,20 @@ class WorktreeFiles:
         """
         return self._hashed(0, len(self.paths)).hexdigest()
 
-    def digest_below(self, directory: str, *more: str, length: int) -> bytes:
+    def digest_below(self, directory: str, length: int) -> bytes:
         """A hash over the `paths` below a directory, what they hold, and which git tracks.
 
         Args:
             directory: From the root.
-            more: Added to what is hashed.
             length: Bytes of the hash.
 
         Raises:
             InputError: A file cannot be read.
         """
-        return self._hashed(*self.span(directory), *more).digest(length=length)
+        return self._hashed(*self.span(directory)).digest(length=length)
 
-    def _hashed(self, first: int, last: int, *more: str) -> blake3:
-        held = (*self.paths[first:last], *self.identities(first, last), *more, "")
+    def _hashed(self, first: int, last: int) -> blake3:
+        held = (*self.paths[first:last], *self.identities(first, last), "")
         text = "\0".join(held).encode("utf-8", "surrogateescape")
         return blake3(text + self._tracked[first:last])
 

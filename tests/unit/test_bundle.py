@@ -155,6 +155,7 @@ def test_where_python_shall_write_no_compiled_files_there_is_no_bundle(tmp_path:
 def test_where_nothing_can_be_written_all_goes_on_without(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.bundle.parent.rmdir()
+    site.bundle.parent.touch()
     assert site.bundled() == []
     assert site.bundled() == []
 

@@ -383,6 +383,19 @@ def test_among_touched_files_the_changed_ones_are_found(
     assert found == ["A .gitattributes", "M changed", "M mode"]
 
 
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
+def test_a_link_that_was_only_touched_has_not_changed(tmp_path: Path, algorithm: str) -> None:
+    repo = Repository(tmp_path / "repo", f"--object-format={algorithm}")
+    for name in ("same", "other"):
+        os.symlink("there", repo.root / name)
+        os.utime(repo.root / name, (1e9, 1e9), follow_symlinks=False)
+    base = repo.commit("a", "one")
+    os.utime(repo.root / "same", (2e9, 2e9), follow_symlinks=False)
+    (repo.root / "other").unlink()
+    os.symlink("where", repo.root / "other")
+    assert repo.changes(base, worktree=True) == ["M other"]
+
+
 def test_line_endings_that_git_converts_are_no_change(repo: Repository) -> None:
     repo.write(".gitattributes", "* text=auto\n")
     base = repo.commit("a", "one\ntwo\n")

@@ -12,6 +12,8 @@ from bao_core.testing.faults import Faults, kill_points
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def test_a_file_and_its_directory_are_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
@@ -47,3 +49,20 @@ def test_a_process_that_is_killed_leaves_the_old_or_the_new(tmp_path: Path) -> N
         seen.add((point.place / "file").read_bytes())
     assert seen <= {b"old", b"new"}
     assert b"old" in seen
+
+
+def test_what_nobody_checks_is_on_the_disk_before_it_takes_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _: done.append("flushed"))
+    replace = os.replace
+
+    def noting(*paths: str) -> None:
+        done.append("replaced")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", noting)
+    assert replace_file(str(tmp_path / "a"), b"new", flush=True)
+    assert replace_file(str(tmp_path / "b"), b"new")
+    assert done == ["flushed", "replaced", "replaced"]
