@@ -117,7 +117,12 @@ REACHED = {
         command = "true"
         depends_on = ["plain", { task = "up", follow = "none" }]
         inputs = ["nothing"]
+        [tasks.far]
+        command = "true"
+        depends_on = ["e#plain"]
+        inputs = ["$default"]
     """,
+    ".gitignore": "*.local.txt\n",
     "root.cfg": "1",
     "p/a/bao.toml": 'name = "a"\n',
     "p/a/src.py": "1",
@@ -142,6 +147,7 @@ EDITS: dict[str, dict[str, str | None]] = {
     "behind a link": {"p/e/src.py": "2"},
     "two at once": {"p/a/src.py": "3", "p/d/src.py": "3"},
     "what a pattern reaches": {"p/a/a.txt": "2"},
+    "an ignored file that a pattern reaches": {"p/d/x.local.txt": "1"},
     "a new file": {"p/b/new.txt": "1"},
     "a file is gone": {"p/b/new.txt": None},
     "an earlier state": {"p/a/src.py": "2", "p/d/src.py": "2", "p/a/a.txt": "1"},
@@ -159,7 +165,7 @@ def test_of_an_edit_the_keys_are_those_that_would_be_made(repo: Repo) -> None:
     repo.write(REACHED)
     (repo.root / "p/c/link.py").symlink_to("../e/src.py")
     repo.commit()
-    command = ("plain", "up", "narrow", "after")
+    command = ("plain", "up", "narrow", "after", "far")
     repo.ok("run", *command)
     before = keys(repo, *command)
     changed = {}
@@ -170,8 +176,11 @@ def test_of_an_edit_the_keys_are_those_that_would_be_made(repo: Repo) -> None:
         changed[what] = sorted(task for task in found if found[task] != before[task])
         before = found
         repo.ok("run", *command)
-    assert changed["above everything"] == ["c#after", "c#plain", "c#up"]
-    assert changed["behind a link"] == [f"{p}#{t}" for p in "ce" for t in ("after", "plain", "up")]
+    assert changed["above everything"] == ["c#after", "c#far", "c#plain", "c#up"]
+    assert changed["an ignored file that a pattern reaches"] == ["d#narrow"]
+    every_far = {task for task in before if task.endswith("#far")}
+    around = {f"{package}#{task}" for package in "ce" for task in ("after", "plain", "up")}
+    assert set(changed["behind a link"]) == every_far | around
 
 
 def test_of_an_edit_only_the_keys_that_it_reaches_are_made(
