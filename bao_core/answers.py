@@ -1,19 +1,14 @@
 """What was found out once and holds for as long as some files stay as they are."""
 
-from __future__ import annotations
-
 import os
 import time
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from bao_core.places import replace_file
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 Value = TypeVar("Value")
 

@@ -9,9 +9,8 @@ stamps rewrites without what is settled by that. A record is four bytes of lengt
 and the content; what cannot be read ends the file.
 """
 
-from __future__ import annotations
-
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
@@ -25,8 +24,6 @@ from bao_core.state import escape_path, unescape_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from bao_core.state import WorkspaceState
 
 _LENGTH = 4
@@ -53,7 +50,7 @@ class Intent(Struct, frozen=True, array_like=True, gc=False):
 class OutputIntents:
     """The intents of one workspace. For several threads."""
 
-    def __init__(self, state: WorkspaceState) -> None:
+    def __init__(self, state: "WorkspaceState") -> None:
         self._state = state
         self._path = os.path.join(state.directory, "output-intents")
         self._process = os.urandom(8).hex()

@@ -4,17 +4,13 @@ The format `bao-key-1`: the name of the format, then every part in the order of 
 and each value preceded by its length in characters, all of it hashed with BLAKE3.
 """
 
-from __future__ import annotations
+from collections.abc import Iterable, Mapping
 
 from blake3 import blake3
 from msgspec import Struct, field
 from msgspec.msgpack import Decoder, Encoder
 
 from bao_core.model import CacheKey, Reason
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 FORMAT = "bao-key-1"
 

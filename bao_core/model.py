@@ -4,17 +4,12 @@ Everything here is a frozen record without behaviour beyond what its fields say.
 to the workspace root, use `/`, and hold bytes that are not UTF-8 as surrogate escapes.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
-from typing import Any, Literal, NewType, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NewType, Protocol, Self
 
 from msgspec import Struct, field
 from msgspec.structs import replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 TaskId = NewType("TaskId", str)
 """`package#task`; the root's is `//#task`."""
@@ -47,6 +42,77 @@ class Digest(Struct, frozen=True, order=True, gc=False):
     hash: str
     size: int
     function: str = "blake3"
+
+
+# --- what is said of tasks -------------------------------------------------------------------
+
+
+class TaskReference(Struct, frozen=True, gc=False):
+    """One entry of `depends_on`.
+
+    Attributes:
+        task: The task's name.
+        scope: `self` for `build`, `dependencies` for `^build`, `package` for `pkg#build`.
+        package: The package named, for the scope `package`.
+        follow: What of it counts.
+    """
+
+    task: str
+    scope: Literal["self", "dependencies", "package"] = "self"
+    package: str = ""
+    follow: Follow = "key"
+
+    def __str__(self) -> str:
+        match self.scope:
+            case "self":
+                return self.task
+            case "dependencies":
+                return f"^{self.task}"
+            case "package":
+                return f"{self.package}#{self.task}"
+
+
+class TaskDefinition(Struct, frozen=True):
+    """What the configuration says of one task name, resolved for one package.
+
+    Attributes:
+        inputs: Patterns from the package directory; None where nothing is said, which means
+            `$default`, and `^$default` besides unless a followed `^task` covers the dependencies.
+        outputs: Patterns from the package directory, `!` negates, `$root/` starts at the root.
+        timeout: Seconds.
+        weight: How many slots of the concurrency the task takes.
+        mutex: Tasks with the same word never run at the same time.
+        configured: False for a script that no configuration speaks of; such a task is not cached.
+        source: Where it was said, such as `bao.toml:12` or `package.json scripts`.
+        lenient: Rules of `turbo.json` hold: overlapping outputs are a warning.
+        beside: Tasks that are run whenever this one is, without an edge to them.
+        inferred: Nobody declared the task; its definition is a guess, and gives way to others.
+    """
+
+    name: str
+    command: Command | None = None
+    depends_on: tuple[TaskReference, ...] = ()
+    inputs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    pass_through_env: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    cache: bool = True
+    clean: bool = True
+    persistent: bool = False
+    interactive: bool = False
+    timeout: float | None = None
+    retries: int = 0
+    weight: int = 1
+    mutex: str = ""
+    output_logs: str = ""
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    configured: bool = True
+    source: str = ""
+    lenient: bool = False
+    beside: tuple[TaskReference, ...] = ()
+    inferred: bool = False
 
 
 # --- the workspace ---------------------------------------------------------------------------
@@ -203,74 +269,6 @@ class FileTree(ABC):
 # --- tasks -----------------------------------------------------------------------------------
 
 
-class TaskReference(Struct, frozen=True, gc=False):
-    """One entry of `depends_on`.
-
-    Attributes:
-        task: The task's name.
-        scope: `self` for `build`, `dependencies` for `^build`, `package` for `pkg#build`.
-        package: The package named, for the scope `package`.
-        follow: What of it counts.
-    """
-
-    task: str
-    scope: Literal["self", "dependencies", "package"] = "self"
-    package: str = ""
-    follow: Follow = "key"
-
-    def __str__(self) -> str:
-        match self.scope:
-            case "self":
-                return self.task
-            case "dependencies":
-                return f"^{self.task}"
-            case "package":
-                return f"{self.package}#{self.task}"
-
-
-class TaskDefinition(Struct, frozen=True):
-    """What the configuration says of one task name, resolved for one package.
-
-    Attributes:
-        inputs: Patterns from the package directory; None where nothing is said, which means
-            `$default`, and `^$default` besides unless a followed `^task` covers the dependencies.
-        outputs: Patterns from the package directory, `!` negates, `$root/` starts at the root.
-        timeout: Seconds.
-        weight: How many slots of the concurrency the task takes.
-        mutex: Tasks with the same word never run at the same time.
-        configured: False for a script that no configuration speaks of; such a task is not cached.
-        source: Where it was said, such as `bao.toml:12` or `package.json scripts`.
-        lenient: Rules of `turbo.json` hold: overlapping outputs are a warning.
-        beside: Tasks that are run whenever this one is, without an edge to them.
-        inferred: Nobody declared the task; its definition is a guess, and gives way to others.
-    """
-
-    name: str
-    command: Command | None = None
-    depends_on: tuple[TaskReference, ...] = ()
-    inputs: tuple[str, ...] | None = None
-    outputs: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-    pass_through_env: tuple[str, ...] = ()
-    tools: tuple[str, ...] = ()
-    cache: bool = True
-    clean: bool = True
-    persistent: bool = False
-    interactive: bool = False
-    timeout: float | None = None
-    retries: int = 0
-    weight: int = 1
-    mutex: str = ""
-    output_logs: str = ""
-    tags: tuple[str, ...] = ()
-    description: str = ""
-    configured: bool = True
-    source: str = ""
-    lenient: bool = False
-    beside: tuple[TaskReference, ...] = ()
-    inferred: bool = False
-
-
 class ForeignConfig(Struct, frozen=True):
     """What the configuration of another tool says, such as `turbo.json`, in bao's terms.
 
@@ -395,7 +393,7 @@ class ActionResult(Struct, frozen=True):
     duration: float = 0.0
     peak_memory: int = 0
 
-    def with_texts(self, change: Callable[[str], str]) -> ActionResult:
+    def with_texts(self, change: Callable[[str], str]) -> Self:
         """The same with every path, link text and the task's id changed, for storing them."""
         return replace(
             self,

@@ -4,11 +4,11 @@ All of it lies in `<cache root>/workspaces/<id>/`, outside the worktree, and all
 or damaged at any moment: then it is worked out again.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
+from collections.abc import Mapping
+from typing import Any, Self
 
 from blake3 import blake3
 from msgspec import DecodeError, Struct, field
@@ -17,11 +17,6 @@ from msgspec.structs import replace
 
 from bao_core.model import CacheKey, Digest, Stamp, TaskId
 from bao_core.places import cache_root, replace_file
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, Self
 
 _MAGIC = b"bao-state-1\n"
 _CHECK = 32
@@ -241,7 +236,7 @@ class WorkspaceState:
         current: Memory | None = read_checked(self._path, self._decoder)
         return current.tasks if current is not None else {}
 
-    def lock(self, name: str) -> ProcessLock:
+    def lock(self, name: str) -> "ProcessLock":
         """A lock between processes; `with` waits for it."""
         safe = blake3(name.encode("utf-8", "surrogateescape")).hexdigest(length=10)
         return ProcessLock(os.path.join(self.directory, "locks", safe))

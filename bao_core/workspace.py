@@ -1,8 +1,7 @@
 """Puts the parts of all workspace providers and the configuration together, and remembers them."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from msgspec import Struct
@@ -13,18 +12,24 @@ from bao_core.config.model import RootConfig
 from bao_core.digests import hash_text
 from bao_core.errors import BaoError, OutputError, PluginError, WorkspaceError
 from bao_core.interfaces.component import called
-from bao_core.model import ROOT, Dependency, Package, TaskDefinition, TaskId, Workspace
+from bao_core.model import (
+    ROOT,
+    Dependency,
+    FileTree,
+    ForeignConfig,
+    Package,
+    TaskDefinition,
+    TaskId,
+    Workspace,
+    WorkspacePart,
+)
 from bao_core.outputs import OutputSpec, find_overlaps
 from bao_core.state import read_checked, write_checked
-from bao_core.worktree import RecordingTree, TreeRecord
+from bao_core.worktree import RecordingTree, TreeRecord, WorktreeFiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-
     from bao_core.interfaces.workspace import WorkspaceProvider
-    from bao_core.model import FileTree, ForeignConfig, WorkspacePart
-    from bao_core.worktree import WorktreeFiles
 
 
 class ResolvedWorkspace(Struct, frozen=True):
@@ -40,7 +45,7 @@ class ResolvedWorkspace(Struct, frozen=True):
 
 
 def load_workspace(
-    tree: FileTree, providers: Sequence[WorkspaceProvider], config: RootConfig
+    tree: FileTree, providers: "Sequence[WorkspaceProvider]", config: RootConfig
 ) -> Workspace:
     """Ask every provider, put the parts together, and add what the configuration says.
 
@@ -67,7 +72,7 @@ def load_workspace(
 
 
 def load_foreign(
-    tree: FileTree, providers: Sequence[WorkspaceProvider], workspace: Workspace
+    tree: FileTree, providers: "Sequence[WorkspaceProvider]", workspace: Workspace
 ) -> ForeignConfig | None:
     """What another tool's configuration says, for a workspace without one of bao's own.
 
@@ -83,8 +88,8 @@ def load_foreign(
 
 
 def _foreign_provider(
-    providers: Sequence[WorkspaceProvider], tree: FileTree
-) -> WorkspaceProvider | None:
+    providers: "Sequence[WorkspaceProvider]", tree: FileTree
+) -> "WorkspaceProvider | None":
     """The provider that can read the configuration of another tool at the root."""
     for provider in providers:
         if any(tree.read(name) is not None for name in provider.foreign_files):
@@ -92,13 +97,13 @@ def _foreign_provider(
     return None
 
 
-def _load_part(provider: WorkspaceProvider, tree: FileTree) -> WorkspacePart:
+def _load_part(provider: "WorkspaceProvider", tree: FileTree) -> WorkspacePart:
     with _named(provider):
         return provider.load(tree)
 
 
 @contextmanager
-def _named(provider: WorkspaceProvider) -> Iterator[None]:
+def _named(provider: "WorkspaceProvider") -> Iterator[None]:
     """Name the provider in whatever goes wrong inside it."""
     try:
         yield
@@ -335,7 +340,7 @@ class WorkspaceSource:
     def load(
         self,
         tree: FileTree,
-        providers: Callable[[RootConfig], Sequence[WorkspaceProvider]],
+        providers: "Callable[[RootConfig], Sequence[WorkspaceProvider]]",
     ) -> ResolvedWorkspace:
         """Work the workspace out anew and remember it.
 

@@ -5,12 +5,12 @@ waits by looking again and again; nothing that a command started outlives its ca
 itself.
 """
 
-from __future__ import annotations
-
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache
 from itertools import count
+from threading import Event as Flag
 from threading import Lock
 from typing import Any, ClassVar, Self
 
@@ -30,16 +30,9 @@ from bao_core.builtins.processes import (
 from bao_core.builtins.programs import explain_failure, find_program
 from bao_core.builtins.slots import processors
 from bao_core.builtins.watchdog import Watchdog
-from bao_core.interfaces.executor import Executor, Worker
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from threading import Event as Flag
-
-    from bao_core.interfaces.component import Context
-    from bao_core.interfaces.executor import Execution, ExecutionRequest
-    from bao_core.model import SupportsWrite
+from bao_core.interfaces.component import Context
+from bao_core.interfaces.executor import Execution, ExecutionRequest, Executor, Worker
+from bao_core.model import SupportsWrite
 
 STANDARD_ERROR = 2
 """The last of the descriptors that every process has."""

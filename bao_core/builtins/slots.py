@@ -1,22 +1,16 @@
 """The gate `slots`: so many slots of concurrency, and words that one task at a time may hold."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, ClassVar, Self
 
 from msgspec import Struct
 
 from bao_core.errors import UsageError
+from bao_core.interfaces.component import Context
+from bao_core.interfaces.executor import Claim, Usage
 from bao_core.interfaces.gate import Gate, Ticket
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bao_core.interfaces.component import Context
-    from bao_core.interfaces.executor import Claim, Usage
 
 
 class SlotsSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +69,7 @@ class SlotsGate(Gate):
         _tell(granted)
         return ticket
 
-    def withdraw(self, ticket: _SlotTicket) -> None:
+    def withdraw(self, ticket: "_SlotTicket") -> None:
         """Forget a claim that waits, which may let others through."""
         with self._lock:
             if ticket not in self._waiting:
@@ -84,7 +78,7 @@ class SlotsGate(Gate):
             granted = self._grant()
         _tell(granted)
 
-    def give_back(self, ticket: _SlotTicket) -> None:
+    def give_back(self, ticket: "_SlotTicket") -> None:
         """Free what a granted claim held, once."""
         with self._lock:
             if not ticket.held:
@@ -98,7 +92,7 @@ class SlotsGate(Gate):
     def _need(self, claim: Claim) -> int:
         return min(max(0, claim.slots), self.concurrency)
 
-    def _grant(self) -> list[_SlotTicket]:
+    def _grant(self) -> "list[_SlotTicket]":
         """Take what can start now out of the queue; call with the lock held."""
         granted: list[_SlotTicket] = []
         for ticket in self._waiting:

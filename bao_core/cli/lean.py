@@ -10,6 +10,9 @@ these modules gets the real one.
 * _uuid brings a library that says of one kind of UUID whether it is unique on this machine.
 * datetime, until Python 3.12, defines all its classes in Python before it takes those of
   `_datetime` instead, which are the ones that msgspec wants.
+* compile defines a class for each kind of node in a syntax tree when it is first called. msgspec
+  has typing call it once, to see whether an argument is known to it. Nothing else in a run of hits
+  compiles anything: the records that it decodes have real annotations, not texts.
 * msgspec.inspect and what describes types in JSON Schema are for `bao config` and for mistakes in
   configuration.
 
@@ -79,7 +82,20 @@ def _import_uuid() -> None:
         _import_beside({"platform": _linux(), "_uuid": None}, "uuid")
 
 
+def _compiles_nothing(*_: object, **__: object) -> None:
+    pass
+
+
 def _import_msgspec() -> None:
+    typing = _import("typing")
+    vars(typing)["compile"] = _compiles_nothing
+    try:
+        _import_msgspec_beside_stands()
+    finally:
+        del vars(typing)["compile"]
+
+
+def _import_msgspec_beside_stands() -> None:
     instead: dict[str, ModuleType | None] = {"typing_extensions": None}
     if sys.version_info < (3, 12) and sys.implementation.name == "cpython":
         instead["datetime"] = _import("_datetime")

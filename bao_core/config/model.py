@@ -4,8 +4,6 @@ They are remembered with the workspace and decoded in every run, so they are few
 files may hold, with every rule, is in `bao_core.config.records`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from msgspec import Struct, field

@@ -4,8 +4,6 @@ The JSON Schema and the reference are made from them, so the docstrings speak to
 is not given is None; every text has a kind, which `bao_core.config.checks` knows how to check.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field

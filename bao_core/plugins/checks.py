@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def _backend_complaint(backend: Any) -> str | None:
 
 def has_required_fields(settings: type[Struct]) -> bool:
     """Whether a component's settings cannot all be left out."""
-    return len(settings.__struct_defaults__) < len(settings.__struct_fields__)
+    defaults = settings.__struct_defaults__
+    return len(defaults) < len(settings.__struct_fields__) or NODEFAULT in defaults
 
 
 def _are_file_names(names: Collection[object] | None) -> bool:

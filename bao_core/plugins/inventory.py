@@ -5,11 +5,10 @@ costs more still. So both are remembered, by the identity of the import path. Th
 lost or damaged at any moment; then it is made anew.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 from msgspec import Struct
 from msgspec.msgpack import Decoder
@@ -18,10 +17,6 @@ from bao_core import __version__
 from bao_core.digests import hash_text
 from bao_core.plugins.requirements import core_complaint
 from bao_core.state import read_checked, write_checked
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GROUP = "bao"
 """The entry-point group."""

@@ -4,10 +4,9 @@ Whoever reads through a `RecordingTree` can ask later, at little cost, whether r
 find the same.
 """
 
-from __future__ import annotations
-
 import os
 import time
+from collections.abc import Iterable, Mapping
 from stat import S_ISREG
 
 from msgspec import Struct, field
@@ -20,7 +19,6 @@ from bao_core.worktree.content import settled, stamp_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from typing import Protocol
 
     class ListedFiles(Protocol):
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 class WorktreeTree(FileTree):
     """The files as they are on disk."""
 
-    def __init__(self, root: str, files: ListedFiles | None) -> None:
+    def __init__(self, root: str, files: "ListedFiles | None") -> None:
         """Read below a directory.
 
         Args:
@@ -114,7 +112,7 @@ class TreeRecord(Struct, frozen=True):
     named: tuple[tuple[tuple[str, ...], str], ...] = ()
     storable: bool = True
 
-    def still_holds(self, files: ListedFiles) -> bool:
+    def still_holds(self, files: "ListedFiles") -> bool:
         """Whether everything that was read would be read the same now."""
         if not self.storable or self.algorithm != files.algorithm:
             return False

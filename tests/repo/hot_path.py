@@ -110,12 +110,18 @@ class Workspace:
 
     def lines(self, *words: str) -> int:
         """The lines of Python that run, imports included; a loop counts each time around."""
-        log = self._place / "lines"
-        counting = ROOT / "tests" / "repo" / "count_lines.py"
-        before = (sys.executable, str(counting), str(log))
-        printed = self._run(*before, *words, at=self.root)
-        self._told(printed, words, "restored")
-        return int(log.read_text())
+        return int(self._watched("lines", words, "restored"))
+
+    def compiled(self, *words: str, outcome: str = "restored") -> list[str]:
+        """The texts of Python that are compiled on the way, such as annotations."""
+        return self._watched("compiled", words, outcome).splitlines()
+
+    def _watched(self, what: str, words: tuple[str, ...], outcome: str) -> str:
+        log = self._place / f"{what}.log"
+        watching = ROOT / "tests" / "repo" / "watch_run.py"
+        printed = self._run(sys.executable, str(watching), what, str(log), *words, at=self.root)
+        self._told(printed, words, outcome)
+        return log.read_text()
 
     def _told(self, printed: str, words: tuple[str, ...], outcome: str) -> None:
         """Only a run that did what it was meant to do is worth counting."""

@@ -135,6 +135,19 @@ def test_lines_of_python_grow_in_proportion(hot: Hot, words: tuple[str, ...]) ->
     assert many - some <= 2 * (some - few) * LINEAR
 
 
+@COMMANDS
+def test_a_run_of_hits_compiles_nothing(hot: Hot, words: tuple[str, ...]) -> None:
+    """The first call of `compile` alone costs as much as 20 hits."""
+    assert hot[100].compiled(*words) == []
+
+
+def test_restoring_and_executing_compile_nothing_either(tmp_path: Path) -> None:
+    small = Workspace(tmp_path, 3)
+    small.delete_outputs()
+    assert small.compiled(*RUN) == []
+    assert small.compiled(*RUN, "--force", outcome="run") == []
+
+
 @needs_valgrind
 def test_instructions_grow_in_proportion(hot: Hot) -> None:
     """Also what happens inside of a call into C, as when a list is searched, which is no line."""

@@ -74,6 +74,18 @@ assert json.decode(json.encode(uuid.UUID(int=7)), type=uuid.UUID) == uuid.UUID(i
     python(code)
 
 
+def test_texts_can_be_annotations_afterwards() -> None:
+    code = """
+import typing
+from msgspec import Struct, json
+class Record(Struct):
+    number: "typing.Optional[int]"
+assert typing.get_type_hints(Record) == {"number": typing.Optional[int]}
+assert json.decode(b'{"number": 7}', type=Record) == Record(7)
+"""
+    python(code)
+
+
 def test_what_is_spared_of_msgspec_is_there_when_it_is_used() -> None:
     code = """
 import msgspec

@@ -216,6 +216,13 @@ def test_variables_that_make_tiers_are_known_without_importing_a_backend(site: S
             'tier_variable = "A"; Settings = msgspec.defstruct("Settings", ["url"])',
             "which has a 'tier_variable' and settings without a default",
         ),
+        (
+            (
+                'tier_variable = "A"; '
+                'Settings = msgspec.defstruct("S", [("a", int, 0), "url"], kw_only=True)'
+            ),
+            "which has a 'tier_variable' and settings without a default",
+        ),
     ],
 )
 def test_a_variable_that_cannot_make_a_tier_is_refused(site: Site, lines: str, says: str) -> None:

@@ -6,10 +6,9 @@ over the key, the length and the head, so what was cut, flipped or put under ano
 read; the blobs have digests of their own. The file's modification time says when it was last used.
 """
 
-from __future__ import annotations
-
 import os
 import re
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from blake3 import blake3
@@ -17,13 +16,7 @@ from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
 from msgspec.structs import replace
 
-from bao_core.model import ActionResult, Digest
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from bao_core.model import CacheKey
+from bao_core.model import ActionResult, CacheKey, Digest
 
 _MAGIC = b"bao-result-1\n"
 _CHECKED = len(_MAGIC) + 32

@@ -1,8 +1,7 @@
 """Reading `package.json`."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -10,10 +9,6 @@ import msgspec
 from msgspec import Struct
 
 from bao_core.errors import WorkspaceError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MANIFEST = "package.json"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -1,17 +1,12 @@
 """Which Python a package's tasks run with."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from bao_core.answers import Answers, choice_witness, witness_of
 from bao_core.errors import InputError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 SETTINGS_FILE = "pyvenv.cfg"
 BIN = "/bin"

@@ -1,9 +1,8 @@
 """`bun.lock`: JSON with trailing commas, and what is installed by the names on the way to it."""
 
-from __future__ import annotations
-
 import posixpath
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,10 +19,6 @@ from bao_workspace_node.locks.table import (
     texts,
 )
 from bao_workspace_node.manifest import json_mistake
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 FORMATS = frozenset({0, 1, 2})
 """The versions of the format that are known."""
