@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
+from bao_core.errors import InputError
 from bao_core.places import replace_file
 
 Value = TypeVar("Value")
@@ -16,6 +17,9 @@ TOO_FRESH = 2_000_000_000
 """Nanoseconds. A file that changed later than this before it was read may change once more without
 showing it, on file systems that count time coarsely."""
 
+
+_PATIENCE = 60
+"""Seconds that a program may take to answer; a cold disk is slow."""
 
 _VARIABLES = ("ASDF_", "MISE_", "NODENV_", "PYENV_")
 _VERSION_FILES = (
@@ -76,6 +80,49 @@ class Answers:
             return
         if replace_file(self._path, data):
             self._changed = False
+
+
+def ask_program(
+    program: str,
+    question: Sequence[str],
+    *,
+    directory: str,
+    environ: Mapping[str, str],
+    called: str = "",
+    hint: str | None = None,
+) -> bytes:
+    """What a program writes to its standard output.
+
+    Args:
+        program: Its path.
+        question: The arguments.
+        directory: Where it is started.
+        environ: The variables that it sees.
+        called: What an error calls the program; its path by default.
+        hint: What to do where it does not answer.
+
+    Raises:
+        InputError: It cannot be started, fails, or does not answer.
+    """
+    from bao_core.lean import import_subprocess
+
+    import_subprocess()
+    import subprocess
+
+    try:
+        return subprocess.run(  # noqa: S603 - the user's own program
+            [program, *question],
+            cwd=directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        called = called or f"'{program}'"
+        raise InputError(f"{called} cannot be asked for its version: {error}", hint=hint) from None
 
 
 def witness_of(*paths: str) -> str | None:

@@ -12,9 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-_DECLARES_ROOT = rb"^\s*\[\s*workspace\s*\]"
-"""What a `bao.toml` says that is a root whatever lies above it."""
-
 ANYWHERE = "**/"
 """Before the name of a marker: such a file makes a root of the repository that it lies in."""
 
@@ -48,7 +45,7 @@ def find_root(
     candidates = list(_upwards(directory))
     top = _repository(directory)
     for candidate in candidates:
-        if _matches(os.path.join(candidate, "bao.toml"), [_DECLARES_ROOT]):
+        if _declares_root(os.path.join(candidate, "bao.toml")):
             return candidate
     patterns = {name: [p.encode() for p in regexes] for name, regexes in markers.items()}
     anywhere = {
@@ -136,6 +133,18 @@ def _upwards(directory: str) -> Iterator[str]:
         if current in {last, parent} or (last is None and parent == home):
             return
         current = parent
+
+
+def _declares_root(path: str) -> bool:
+    """Whether a `bao.toml` has the table that makes a root of it, whatever lies above."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            content = file.read()
+    except OSError:
+        return False
+    if b"workspace" not in content:
+        return False
+    return any(b"".join(line.split()).startswith(b"[workspace]") for line in content.splitlines())
 
 
 def _matches(path: str, patterns: Sequence[bytes]) -> bool:

@@ -32,6 +32,7 @@ from bao_core.builtins.slots import processors
 from bao_core.builtins.watchdog import Watchdog
 from bao_core.interfaces.component import Context
 from bao_core.interfaces.executor import Execution, ExecutionRequest, Executor, Worker
+from bao_core.lean import import_subprocess
 from bao_core.model import SupportsWrite
 
 STANDARD_ERROR = 2
@@ -84,6 +85,7 @@ class LocalExecutor(Executor):
     @classmethod
     def open(cls, settings: Any, context: Context) -> Self:
         """Make the executor ready; starts nothing yet."""
+        import_subprocess()
         _keep_exit_codes()
         _keep_descriptors()
         return cls(

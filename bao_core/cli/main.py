@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-import bao_core.cli.lean  # noqa: F401 - before whatever imports msgspec
+import bao_core.lean  # noqa: F401 - before whatever imports msgspec
 from bao_core.cli.arguments import COMPLETE_VARIABLE, read_plain
 from bao_core.cli.terminal import Terminal, silence_stdout
 from bao_core.errors import BaoError

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 Key = tuple[str | int, ...]
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_STRING = re.compile(
+# Texts, which are compiled where they are used: most runs only write keys.
+_BARE = r"[A-Za-z0-9_-]+"
+_STRING = (
     r'"""(?:\\[\s\S]|[^\\])*?"""(?!")'
     r"|'''[\s\S]*?'''(?!')"
     r'|"(?:\\.|[^"\\\n])*"'
     r"|'[^'\n]*'"
 )
-_PLAIN_VALUE = re.compile(r"[^\s,\]}#][^,\]}#\n]*")
-_GAP = re.compile(r"(?:[\s,]+|#[^\n]*)*")
-_SPACE = re.compile(r"[ \t]*")
+_PLAIN_VALUE = r"[^\s,\]}#][^,\]}#\n]*"
+_GAP = r"(?:[\s,]+|#[^\n]*)*"
+_SPACE = r"[ \t]*"
 
 
 def format_key(key: Key) -> str:
@@ -35,7 +36,7 @@ def format_key(key: Key) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = part if _BARE.fullmatch(part) else f'"{part}"'
+            name = part if re.fullmatch(_BARE, part) else f'"{part}"'
             text += f".{name}" if text else name
     return text
 
@@ -51,7 +52,7 @@ def find_header(text: str, key: Key) -> int | None:
 
     Only a text over several lines could hold a line that looks like a header and is none.
     """
-    names = [part for part in key if isinstance(part, str) and _BARE.fullmatch(part)]
+    names = [part for part in key if isinstance(part, str) and re.fullmatch(_BARE, part)]
     if len(names) != len(key) or '"""' in text or "'''" in text:
         return None
     at = f"\n{text}".find(f"\n[{'.'.join(names)}]")
@@ -85,9 +86,9 @@ class _Scanner:
     def scan(self) -> None:
         raise NotImplementedError
 
-    def take(self, pattern: re.Pattern[str]) -> str:
+    def take(self, pattern: str) -> str:
         """What a pattern matches here, stepped over."""
-        found = pattern.match(self.text, self.at)
+        found = re.compile(pattern).match(self.text, self.at)
         if found is None:
             return ""
         self.at = found.end()
@@ -99,7 +100,7 @@ class _Scanner:
         self.at += len(sign) * there
         return there
 
-    def entries(self, close: str, gap: re.Pattern[str], entry: Callable[[], None]) -> None:
+    def entries(self, close: str, gap: str, entry: Callable[[], None]) -> None:
         """Take entries until the closing sign, or until there is nothing more to make of it."""
         while True:
             self.take(gap)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-_LITERAL = re.compile(rb"^requires[ \t]*(?::[^=\n]+)?=[ \t]*([\"'])(.*?)\1", re.MULTILINE)
+_LITERAL = rb"^requires[ \t]*(?::[^=\n]+)?=[ \t]*([\"'])(.*?)\1"
 
 
 def core_complaint(distribution: str, requirements: Iterable[str]) -> str:
@@ -68,7 +68,7 @@ def api_complaint(distribution: str, requires: object) -> str:
 
 def literal_requires(source: bytes) -> str | None:
     """The `requires` that stands in a module's source, for saying so before it is imported."""
-    found = _LITERAL.search(source)
+    found = re.search(_LITERAL, source, re.MULTILINE)
     return None if found is None else found.group(2).decode("utf-8", "replace")
 
 

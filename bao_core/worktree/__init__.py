@@ -44,6 +44,9 @@ __all__ = [
 MANY = 1000
 """Files from which on git hashes them: some 30 µs each by bao itself, 10 ms to start git."""
 
+MANY_AHEAD = 100
+"""The same while bao has other things to do: then git costs it one millisecond."""
+
 _UNVERIFIED = 2
 """A state beside `CLAIMED` and `UNKNOWN`: git claims a blob id that nobody has checked."""
 
@@ -194,7 +197,7 @@ class WorktreeFiles:
         """
         undecided = self._open[first:last]
         if undecided.strip(b"\0"):
-            if undecided.count(_UNVERIFIED) >= MANY:
+            if undecided.count(_UNVERIFIED) >= (MANY_AHEAD if self._ahead else MANY):
                 self._verify_many(first, last)
                 undecided = self._open[first:last]
             for index, state in enumerate(undecided, first):
@@ -355,10 +358,10 @@ class WorktreeFiles:
 
     def verify_ahead(self) -> None:
         """Where nobody has checked git's claims, have git begin to while bao does other things."""
-        if self._trust.blank and self._open.count(_UNVERIFIED) >= MANY:
-            self._ahead = self._begin_verifying(0, len(self.paths))
+        if self._trust.blank and self._open.count(_UNVERIFIED) >= MANY_AHEAD:
+            self._ahead = self._begin_verifying(0, len(self.paths), MANY_AHEAD)
 
-    def _begin_verifying(self, first: int, last: int) -> Verifying | None:
+    def _begin_verifying(self, first: int, last: int, least: int) -> Verifying | None:
         """Have git hash the regular files in a range, as far as that is easy and worth it."""
         from bao_core.worktree.bulk import Hashing
 
@@ -376,7 +379,7 @@ class WorktreeFiles:
                 self._open[index] = CLAIMED
             elif S_ISREG(found.st_mode) and not contents.memo.known(path, found):
                 read.append((index, found))
-        if len(read) < MANY:
+        if len(read) < least:
             return None
         now = time.time_ns()
         paths = [self.paths[index] for index, _ in read]
@@ -384,7 +387,7 @@ class WorktreeFiles:
 
     def _verify_many(self, first: int, last: int) -> None:
         """Check what git's index claims of the regular files in a range, as far as that is easy."""
-        verifying, self._ahead = self._ahead or self._begin_verifying(first, last), None
+        verifying, self._ahead = self._ahead or self._begin_verifying(first, last, MANY), None
         if verifying is None:
             return
         read, now, hashing = verifying

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _PROCESSES = 4
 """More hardly help: the disk becomes the limit."""
 
+_LEAST = 500
+"""Files that a process is worth."""
+
 
 class Hashing:
     """git at work on the blob ids of files' raw bytes, links followed.
@@ -25,7 +28,7 @@ class Hashing:
     """
 
     def __init__(self, root: str, paths: Sequence[str], environ: Mapping[str, str]) -> None:
-        share = -(-len(paths) // min(_PROCESSES, os.cpu_count() or 1)) or 1
+        share = max(_LEAST, -(-len(paths) // min(_PROCESSES, os.cpu_count() or 1)))
         self._parts = [paths[at : at + share] for at in range(0, len(paths), share)]
         try:
             self._started = [_start(root, part, environ) for part in self._parts]

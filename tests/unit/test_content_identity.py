@@ -64,14 +64,21 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
 
+    def listed(self) -> WorktreeFiles:
+        """The files before anything is asked of them."""
+        return begin(str(self.root), str(self.state), self.environ, self.memo).result()
+
     def files(self) -> WorktreeFiles:
-        files = begin(str(self.root), str(self.state), self.environ, self.memo).result()
+        files = self.listed()
         files.identities(0, len(files.paths))
+        self.remember()
+        return files
+
+    def remember(self) -> None:
         if self.memo.changed:
             # As the state file would bring it back.
             stored = msgpack.Encoder().encode(self.memo.entries)
             self.memo = HashMemo(msgpack.Decoder(dict[str, tuple[Stamp, str]]).decode(stored))
-        return files
 
     def identities(self) -> dict[str, str]:
         """Identities of everything listed, each checked against the bytes on disk."""
@@ -106,7 +113,7 @@ def repo(
     """
     repository = Repository(tmp_path / "repo")
     if "hashed by git" in request.param:
-        monkeypatch.setattr("bao_core.worktree.MANY", 1)
+        hash_by_git(monkeypatch, 1)
     if "nothing remembered" in request.param:
         look = repository.files
 
@@ -789,6 +796,12 @@ def test_a_file_that_never_stands_still_is_an_error(
 # --- what is remembered ------------------------------------------------------------------------
 
 
+def hash_by_git(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
+    """Have git hash from so few files on."""
+    for name in ("MANY", "MANY_AHEAD"):
+        monkeypatch.setattr(f"bao_core.worktree.{name}", least)
+
+
 def hashing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that are read from now on, as they are read."""
     paths: list[str] = []
@@ -824,7 +837,7 @@ def test_of_many_files_none_is_read_by_bao_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pass_time(monkeypatch)
-    monkeypatch.setattr("bao_core.worktree.MANY", 3)
+    hash_by_git(monkeypatch, 3)
     repo = Repository(tmp_path / "repo")
     names = ["a", "b c", "d\u00e9", "deep/e"]
     for name in names:
@@ -845,7 +858,7 @@ def test_of_many_files_none_is_read_by_bao_itself(
 def test_a_file_that_changes_while_git_hashes_it_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ahead: bool
 ) -> None:
-    monkeypatch.setattr("bao_core.worktree.MANY", 1)
+    hash_by_git(monkeypatch, 1)
     repo = Repository(tmp_path / "repo")
     repo.write("a", "one")
     repo.write("gone", "one")
@@ -861,12 +874,13 @@ def test_a_file_that_changes_while_git_hashes_it_is_read_again(
         return found
 
     monkeypatch.setattr(Hashing, "ids", slowly)
-    files = repo.files()
+    files = repo.listed()
     if ahead:
         files.verify_ahead()
+    found = files.identities(0, 3)
     a, same = (raw_identity(str(repo.root / name)) for name in ("a", "same"))
     assert a != same
-    assert files.identities(0, 3) == [a, MISSING, same]
+    assert found == [a, MISSING, same]
 
 
 def test_files_that_git_cannot_read_are_left_to_bao(
@@ -878,6 +892,7 @@ def test_files_that_git_cannot_read_are_left_to_bao(
     repo.commit()
     paths = ["a", "gone", "b", "c", "d", "e"]
     monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("bao_core.worktree.bulk._LEAST", 1)
     found = Hashing(str(repo.root), paths, repo.environ).ids()
     a, c, d, e = (raw_identity(str(repo.root / name))[7:] for name in "acde")
     assert found == [a, "", "", c, d, e]
@@ -889,7 +904,7 @@ def test_what_git_hashes_ahead_is_hashed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pass_time(monkeypatch)
-    monkeypatch.setattr("bao_core.worktree.MANY", 2)
+    monkeypatch.setattr("bao_core.worktree.MANY_AHEAD", 2)
     repo = Repository(tmp_path / "repo")
     for name in "abcd":
         repo.write(name, name)
@@ -902,13 +917,14 @@ def test_what_git_hashes_ahead_is_hashed_once(
         begin(self, root, paths, environ)
 
     monkeypatch.setattr(Hashing, "__init__", noting)
-    files = repo.files()
+    files = repo.listed()
     files.verify_ahead()
     assert begun == ["a", "b", "c", "d"]
     assert files.identity_of("b") == raw_identity(str(repo.root / "b")), "asked for alone meanwhile"
     assert files.identities(0, 4) == [raw_identity(str(repo.root / name)) for name in "abcd"]
     assert len(begun) == 4, "not twice"
-    again = repo.files()
+    repo.remember()
+    again = repo.listed()
     again.verify_ahead()
     assert len(begun) == 4, "nor again in another run"
 

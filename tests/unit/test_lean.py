@@ -21,7 +21,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="platform is only spa
 def python(code: str, **variables: str) -> list[str]:
     """What code prints after the lean import, in words; it runs in a process of its own."""
     done = subprocess.run(
-        (sys.executable, "-W", "error", "-c", f"import sys, bao_core.cli.lean\n{code}"),
+        (sys.executable, "-W", "error", "-c", f"import sys, bao_core.lean\n{code}"),
         env={**os.environ, **variables},
         check=False,
         capture_output=True,
@@ -99,14 +99,41 @@ assert not hasattr(msgspec, "outspect")
     python(code)
 
 
+def test_subprocess_does_all_that_it_does_elsewhere() -> None:
+    code = """
+from bao_core.lean import import_subprocess
+import_subprocess()
+import_subprocess()
+assert not {"locale", "selectors"} & set(sys.modules)
+import locale, selectors, subprocess
+assert locale.getlocale and issubclass(selectors.DefaultSelector, selectors.BaseSelector)
+assert subprocess.getoutput("echo read") == "read"
+both = subprocess.run(["cat"], input="a" * 100_000, capture_output=True, text=True, timeout=60)
+assert both.stdout == "a" * 100_000
+assert subprocess.locale.getencoding() == locale.getencoding()
+"""
+    python(code)
+
+
+def test_who_has_imported_subprocess_before_keeps_what_it_took() -> None:
+    code = """
+import subprocess
+from bao_core.lean import import_subprocess
+before = dict(sys.modules)
+import_subprocess()
+assert sys.modules == before and type(subprocess.locale) is type(sys)
+"""
+    python(code)
+
+
 def test_who_has_imported_these_modules_before_keeps_them() -> None:
     code = """
 import bao_core.cli, importlib
-for name in ("bao_core.cli.lean", *[each for each in sys.modules if "msgspec" in each]):
+for name in ("bao_core.lean", *[each for each in sys.modules if "msgspec" in each]):
     sys.modules.pop(name)
 import datetime, platform, msgspec.inspect
 before = dict(sys.modules)
-import bao_core.cli.lean
+import bao_core.lean
 assert {name: sys.modules[name] for name in before} == before
 """
     python(code)

@@ -7,15 +7,12 @@ import os
 import msgspec
 from msgspec import Struct
 
-from bao_core.answers import Answers, choice_witness, witness_of
-from bao_core.errors import InputError
+from bao_core.answers import Answers, ask_program, choice_witness, witness_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PATIENCE = 60
-"""Seconds that a program may take to answer; a cold disk is slow."""
 _DEEPEST = 4
 """How far above a program its package's manifest may lie."""
 
@@ -82,25 +79,12 @@ class Programs:
             witness = choice_witness(program, self._root, self._environ)
         known = self._memory.recall(f"version {program}", witness, str)
         if known is None:
-            known = self._ask(program)
+            answer = ask_program(
+                program, ("--version",), directory=self._root, environ=self._environ
+            )
+            known = answer.decode("utf-8", "replace").strip()
             self._memory.remember(f"version {program}", witness, known)
         return known
-
-    def _ask(self, program: str) -> str:
-        import subprocess
-
-        try:
-            answer = subprocess.run(  # noqa: S603 - the user's own program
-                [program, "--version"],
-                cwd=self._root,
-                env=dict(self._environ),
-                capture_output=True,
-                timeout=_PATIENCE,
-                check=True,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise InputError(f"'{program}' cannot be asked for its version: {error}") from None
-        return answer.stdout.decode("utf-8", "replace").strip()
 
 
 def _package_of(program: str) -> _ProgramPackage | None:

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from bao_core.answers import Answers, choice_witness, witness_of
-from bao_core.errors import InputError
+from bao_core.answers import Answers, ask_program, choice_witness, witness_of
 
 SETTINGS_FILE = "pyvenv.cfg"
 BIN = "/bin"
@@ -22,8 +21,6 @@ print(sysconfig.get_platform())
 print("\\0".join(site.getsitepackages()))
 """
 _WHICH = "import sys; print(sys.executable)"
-_PATIENCE = 60
-"""Seconds that an interpreter may take to answer; a cold disk is slow."""
 
 
 class Interpreter(Struct, frozen=True):
@@ -169,22 +166,15 @@ class Environments:
         return Interpreter(" ".join(identity), tuple(filter(None, sites.split("\0"))))
 
     def _run(self, program: str, question: str) -> str:
-        import subprocess
-
-        try:
-            return subprocess.run(  # noqa: S603 - the user's own interpreter
-                [program, "-I", "-c", question],
-                cwd=self._root,
-                env=dict(self._environ),
-                capture_output=True,
-                timeout=_PATIENCE,
-                check=True,
-            ).stdout.decode("utf-8", "surrogateescape")
-        except (OSError, subprocess.SubprocessError) as error:
-            raise InputError(
-                f"the interpreter '{program}' cannot be asked for its version: {error}",
-                hint="repair the environment, or make it anew",
-            ) from None
+        answer = ask_program(
+            program,
+            ("-I", "-c", question),
+            directory=self._root,
+            environ=self._environ,
+            called=f"the interpreter '{program}'",
+            hint="repair the environment, or make it anew",
+        )
+        return answer.decode("utf-8", "surrogateescape")
 
     def _behind(self, program: str) -> str:
         """The file of an interpreter: a thousand environments may stand on one."""

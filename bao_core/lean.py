@@ -1,8 +1,9 @@
-"""Imported before anything else of bao, so that importing msgspec costs little more than half.
+"""Imports msgspec and subprocess at little more than half of what they cost.
 
 A run of hits takes a third of its time to import msgspec, much of it for what bao never touches.
-Here that is kept out, as long as the import lasts: afterwards whoever asks for one of
-these modules gets the real one.
+That is kept out as long as the import lasts: afterwards whoever asks for one of these modules gets
+the real one. msgspec is imported with this module, which is to be imported before anything else of
+bao; subprocess by `import_subprocess`, before the first command of a run.
 
 * typing_extensions, which is there for Typer, has nothing that msgspec would not find in typing
   since Python 3.11.
@@ -15,8 +16,10 @@ these modules gets the real one.
   compiles anything: the records that it decodes have real annotations, not texts.
 * msgspec.inspect and what describes types in JSON Schema are for `bao config` and for mistakes in
   configuration.
+* locale tells subprocess how to read output as text, and selectors how to write and read at once,
+  which bao asks of it only where no command is waited for.
 
-Should another version of msgspec or of Python not go along with that, all is imported as usual.
+Should another version of any of these not go along with that, all is imported as usual.
 """
 
 from __future__ import annotations
@@ -33,6 +36,23 @@ else:
 
 _LATER = ("msgspec.inspect", "msgspec._json_schema")
 """The modules of msgspec that are only imported when they are used."""
+
+
+class _Unopened(ModuleType):
+    """Stands for a module until something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._opened(), name)
+
+    def _opened(self) -> ModuleType:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return _import(self.__name__)
+
+
+class _UnopenedSelectors(_Unopened):
+    def PollSelector(self) -> Any:  # noqa: N802 - what subprocess takes from it when imported
+        return self._opened().PollSelector()
 
 
 class _Later(ModuleType):
@@ -120,6 +140,14 @@ def import_lean() -> None:
         _import_msgspec()
     except Exception:  # noqa: BLE001 - another version, which wants more than what stands there
         _import("msgspec")
+
+
+def import_subprocess() -> None:
+    """Import subprocess, unless that has been done."""
+    if "subprocess" in sys.modules:
+        return
+    instead = (_Unopened("locale"), _UnopenedSelectors("selectors"))
+    _import_beside({stand.__name__: stand for stand in instead}, "subprocess")
 
 
 import_lean()
