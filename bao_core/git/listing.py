@@ -32,13 +32,19 @@ _AT_ONCE = 4
 _ENTRIES = ("ls-files", "-s", "-v", "-z")
 _MODIFIED = ("diff-files", "-z", "--ignore-submodules=all", "--relative")
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
+_ENTRIES_AND_UNTRACKED = (*_ENTRIES, "-o", "--exclude-standard")
+_IS_UNTRACKED = "? "
+
+_SMALL_INDEX = 100_000
+"""Bytes of an index of some thousand files. Up to there it takes longer to start one more git than
+it takes one git to tell of tracked files and of untracked ones, one after the other."""
 
 
 class GitListing:
     """Git's answers to come.
 
-    Three commands that read the index and the disk run side by side. What they must agree on is
-    the index, so it is looked at before and after them.
+    Two or three commands that read the index and the disk run side by side. What they must agree on
+    is the index, so it is looked at before and after them.
 
     Attributes:
         root: The directory that is listed.
@@ -105,19 +111,25 @@ class GitListing:
 
     def _ask(self) -> None:
         self.index_id = index_id(self._index)
+        at_once = _is_small(self._index)
         # The slowest first.
-        self._untracked = self.beside(_UNTRACKED)
+        self._untracked = None if at_once else self.beside(_UNTRACKED)
         self._modified = self.beside(_MODIFIED)
-        self._entries = self.beside(_ENTRIES)
+        self._entries = self.beside(_ENTRIES_AND_UNTRACKED if at_once else _ENTRIES)
 
     def _collect(self) -> Listed | None:
         reading = _EntryReader(self.root)
-        entries = self._entries.finish()
-        if entries.code == 0:
+        answers = [self._entries.finish()]
+        untracked = []
+        if answers[0].code == 0:
             # Python reads the first answer while git still works on the others.
-            reading.read(entries)
-        modified, untracked = self._modified.finish(), self._untracked.finish()
-        for finished in (entries, modified, untracked):
+            untracked = reading.read(answers[0])
+        modified = self._modified.finish()
+        answers.append(modified)
+        if self._untracked is not None:
+            answers.append(self._untracked.finish())
+            untracked = answers[-1].fields()
+        for finished in answers:
             if finished.no_repository:
                 return None
             if finished.code != 0:
@@ -126,7 +138,7 @@ class GitListing:
         uncommitted.index = self._index
         listed = reading.listed
         listed.uncommitted = uncommitted
-        for path in untracked.fields():
+        for path in untracked:
             if path.endswith("/"):
                 listed.nested.append(path[:-1])
                 uncommitted.foreign.append(path[:-1])
@@ -150,11 +162,21 @@ class _EntryReader:
         self._skipped: list[str] = []
         self.listed = Listed()
 
-    def read(self, finished: Finished) -> None:
-        """Read lines of a tag, mode, blob id, stage and path: `H 100644 <id> 0`, tab, path."""
+    def read(self, finished: Finished) -> list[str]:
+        """Read lines of a tag, mode, blob id, stage and path: `H 100644 <id> 0`, tab, path.
+
+        Returns:
+            The paths of lines that have only a tag, which says that they are untracked.
+        """
         lines = finished.fields()
-        if not lines:
-            return
+        untracked = [line[2:] for line in lines if line.startswith(_IS_UNTRACKED)]
+        if untracked:
+            lines = [line for line in lines if not line.startswith(_IS_UNTRACKED)]
+        if lines:
+            self._read_tracked(lines, ascii_only=finished.output.isascii())
+        return untracked
+
+    def _read_tracked(self, lines: list[str], *, ascii_only: bool) -> None:
         listed = self.listed
         end = lines[0].index(" ", 9)
         start = end + 3
@@ -174,7 +196,7 @@ class _EntryReader:
         if links:
             # What a link points to is nothing that git knows.
             listed.states = bytearray(line.startswith("H 120") for line in lines)
-        if not finished.output.isascii():
+        if not ascii_only:
             # A name that is not UTF-8 cannot be stored, so what was found out about it neither.
             listed.states = bytearray(
                 state or not is_text(path)
@@ -289,6 +311,13 @@ def index_id(path: str) -> str:
         return "none"
     # Every writer of an index renames a new file into its place.
     return f"{found.st_mtime_ns:x}.{found.st_ctime_ns:x}.{found.st_size:x}.{found.st_ino:x}"
+
+
+def _is_small(index: str) -> bool:
+    try:
+        return os.stat(index).st_size <= _SMALL_INDEX
+    except OSError:
+        return True
 
 
 def _is_content(path: str) -> bool:

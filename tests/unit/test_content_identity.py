@@ -797,9 +797,10 @@ def test_a_file_that_never_stands_still_is_an_error(
 
 
 def hash_by_git(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
-    """Have git hash from so few files on."""
+    """Ask git from so few files on what it is asked where there are many."""
     for name in ("MANY", "MANY_AHEAD"):
         monkeypatch.setattr(f"bao_core.worktree.{name}", least)
+    monkeypatch.setattr("bao_core.git.listing._SMALL_INDEX", 0)
 
 
 def hashing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
