@@ -180,7 +180,8 @@ class WorkspaceState:
 
     def remember(self, task_id: TaskId, memory: TaskMemory) -> None:
         """Remember this of a task, at the next `save`."""
-        if any(escape_path(path) != path for path in memory.stamps):
+        names = memory.stamps
+        if not all(map(str.isascii, names)) and any(escape_path(name) != name for name in names):
             stamps = {escape_path(path): stamp for path, stamp in memory.stamps.items()}
             memory = replace(memory, stamps=stamps, escaped=True)
         self.memory.tasks[task_id] = memory
@@ -239,7 +240,7 @@ class WorkspaceState:
     def lock(self, name: str) -> "ProcessLock":
         """A lock between processes; `with` waits for it."""
         safe = blake3(name.encode("utf-8", "surrogateescape")).hexdigest(length=10)
-        return ProcessLock(os.path.join(self.directory, "locks", safe))
+        return ProcessLock(f"{self.directory}/locks/{safe}")
 
 
 class ProcessLock:

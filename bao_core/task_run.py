@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,11 +25,12 @@ from bao_core.workbench import Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bao_core.events import EventBus
     from bao_core.interfaces.executor import Execution, Executor, Usage
     from bao_core.model import Command, Package, Task, TaskId
+    from bao_core.state import ProcessLock
     from bao_core.task_keys import KeyedTask
     from bao_core.tiers import Hit
     from bao_core.workbench import Workbench
@@ -102,8 +103,11 @@ class TaskRun:
 
         Called on a thread of its own; holds the task's lock.
         """
-        with self._lock():
+        lock, _ = self._locked()
+        try:
             return None if self._hit is None else self._restore(self._hit)
+        finally:
+            lock.release()
 
     def execute(self, executor: Executor, exited: Callable[[Usage], None]) -> Finished:
         """Run the command, unless another process did so meanwhile; then see what it left.
@@ -116,7 +120,8 @@ class TaskRun:
             exited: Called when the command has ended well, before what it left is looked at.
         """
         with ExitStack() as held:
-            waited = held.enter_context(self._lock())
+            lock, waited = self._locked()
+            held.callback(lock.release)
             recover(self._bench.files.root, self._bench.staging_dir, self._task.id)
             hit = self._look_up_again() if waited else None
             if hit is not None and (restored := self._restore(hit)) is not None:
@@ -146,19 +151,15 @@ class TaskRun:
             with left.log:
                 return self._keep(left, taint)
 
-    @contextmanager
-    def _lock(self) -> Iterator[bool]:
-        """Hold the task's lock between processes; yields whether it had to be waited for."""
+    def _locked(self) -> tuple[ProcessLock, bool]:
+        """The task's lock between processes, taken, and whether it had to be waited for."""
         lock = self._bench.state.lock(f"task {self._task.id}")
         waited = not lock.try_acquire()
         if waited:
             reason = "another bao works on the same task"
             self._bench.bus.emit(TaskWaited(self._task.id, reason))
             lock.acquire()
-        try:
-            yield waited
-        finally:
-            lock.release()
+        return lock, waited
 
     def cancel(self, grace: float) -> None:
         """End the task's processes. Called from another thread."""

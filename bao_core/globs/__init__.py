@@ -51,13 +51,34 @@ class Globs:
         negative: The patterns that exclude, without their `!`.
     """
 
-    __slots__ = ("_exclude", "_include", "negative", "positive")
+    __slots__ = ("_exclude", "_include", "_starts", "negative", "positive")
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self.positive = tuple(p for p in patterns if not p.startswith("!"))
-        self.negative = tuple(p[1:] for p in patterns if p.startswith("!"))
-        self._include = _Alternatives(self.positive)
-        self._exclude = _Alternatives(self.negative)
+    def __init__(
+        self,
+        positive: tuple[str, ...],
+        negative: tuple[str, ...],
+        include: _Alternatives,
+        exclude: _Alternatives,
+    ) -> None:
+        self.positive = positive
+        self.negative = negative
+        self._include = include
+        self._exclude = exclude
+        self._starts: tuple[str, ...] | None = None
+
+    def below(self, directory: str) -> Globs:
+        """The same patterns for paths below a directory; quicker than to compile them for it.
+
+        Args:
+            directory: Not empty, and without wildcards. The patterns are plain: none is absolute or
+                holds `.` or `..` as a segment.
+        """
+        return Globs(
+            tuple(f"{directory}/{pattern}" for pattern in self.positive),
+            tuple(f"{directory}/{pattern}" for pattern in self.negative),
+            self._include.below(directory),
+            self._exclude.below(directory),
+        )
 
     def matches(self, path: str) -> bool:
         """Whether any positive pattern matches a path and no negative one does."""
@@ -76,6 +97,11 @@ class Globs:
         The empty string stands for everything. What a pattern without wildcards names is among
         them and may turn out to be a file.
         """
+        if self._starts is None:
+            self._starts = self._find_starts()
+        return self._starts
+
+    def _find_starts(self) -> tuple[str, ...]:
         starts: list[str] = []
         for start in sorted(self._include.starts(), key=lambda path: path.split("/")):
             if not any(_is_within(start, other) for other in starts):
@@ -89,7 +115,9 @@ class Globs:
 
 @lru_cache(maxsize=4096)
 def _compiled(patterns: tuple[str, ...]) -> Globs:
-    return Globs(patterns)
+    positive = tuple(p for p in patterns if not p.startswith("!"))
+    negative = tuple(p[1:] for p in patterns if p.startswith("!"))
+    return Globs(positive, negative, _Alternatives.of(positive), _Alternatives.of(negative))
 
 
 def compile_globs(patterns: Sequence[str]) -> Globs:
@@ -140,7 +168,18 @@ class _Alternatives:
 
     __slots__ = ("_below", "_exact", "_matches", "_reaches", "_rests")
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(
+        self, exact: frozenset[str], below: tuple[str, ...], rests: dict[str, tuple[Rest, ...]]
+    ) -> None:
+        self._exact = exact
+        self._below = below
+        self._rests = rests
+        self._matches: list[tuple[str, Match]] | None = None
+        self._reaches: list[tuple[str, Match]] | None = None
+
+    @classmethod
+    def of(cls, patterns: Iterable[str]) -> _Alternatives:
+        """The alternatives of some patterns."""
         exact: set[str] = set()
         below: set[str] = set()
         rests: dict[str, dict[Rest, None]] = {}
@@ -153,11 +192,21 @@ class _Alternatives:
                     below.add(prefix)
                 else:
                     rests.setdefault(prefix, {})[rest] = None
-        self._exact = frozenset(exact)
-        self._below = tuple(below)
-        self._rests = {prefix: tuple(found) for prefix, found in rests.items()}
-        self._matches: list[tuple[str, Match]] | None = None
-        self._reaches: list[tuple[str, Match]] | None = None
+        return cls(
+            frozenset(exact),
+            tuple(below),
+            {prefix: tuple(found) for prefix, found in rests.items()},
+        )
+
+    def below(self, directory: str) -> _Alternatives:
+        """See `Globs.below`."""
+        if not self._below and not self._rests:
+            return self  # what is exact is below as well
+        return _Alternatives(
+            frozenset([f"{directory}/{path}" for path in self._exact]),
+            tuple([f"{directory}/{prefix}" for prefix in self._below]),
+            {f"{directory}/{prefix}": rests for prefix, rests in self._rests.items()},
+        )
 
     def match(self, path: str) -> bool:
         """Whether one of them matches a path."""

@@ -85,11 +85,18 @@ class Graft:
         if not all(start == top or start.startswith(f"{top}/") for start in starts):
             return None
         leaves = [*(file.path for file in self._files), *(link.path for link in self._links)]
-        stamps = {path: self._stamp(tree, path) for path in leaves}
+        above, name = tree.place(top)
+        begin = len(top) - len(name)
+
+        def stamp(path: str) -> Stamp:
+            # By its path from there: nobody else knows yet of a directory that was just made.
+            return stamp_from(os.stat(path[begin:], dir_fd=above, follow_symlinks=False))
+
+        stamps = {path: stamp(path) for path in leaves}
         for directory in self._directories:
             if any(directory == s or directory.startswith(f"{s}/") for s in starts):
                 whole = belongs_whole(globs, directory, package_path)
-                stamps[directory if whole else WATCHED + directory] = self._stamp(tree, directory)
+                stamps[directory if whole else WATCHED + directory] = stamp(directory)
         made = {*leaves, *self._directories}
         stamps.update((WATCHED + start, ABSENT) for start in starts if start not in made)
         return stamps
@@ -100,8 +107,3 @@ class Graft:
         fetch_files(staged, [(file.path[self._inside :], file) for file in self._files], fetch)
         for link in self._links:
             os.symlink(link.target, f"{staged}/{link.path[self._inside :]}")
-
-    @staticmethod
-    def _stamp(tree: SafeTree, path: str) -> Stamp:
-        parent, name = tree.place(path)
-        return stamp_from(os.stat(name, dir_fd=parent, follow_symlinks=False))

@@ -31,7 +31,7 @@ def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
     undone = False
     for home in _homes(root, staging_dir):
         directory = f"{home}/{task_tag(task_id)}"
-        if os.path.lexists(directory):
+        if os.access(directory, os.F_OK):
             undone |= _recover_one(root, directory)
     return undone
 

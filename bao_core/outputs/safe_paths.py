@@ -98,6 +98,8 @@ class SafeTree:
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._names: list[str] = []
         self._descriptors: list[int] = []
+        self._last: str | None = None
+        """The path that all of `_names` make, which is asked for most."""
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +122,8 @@ class SafeTree:
         Raises:
             FileNotFoundError: It is not there.
         """
+        if path == self._last:
+            return self._descriptors[-1]
         if not path:
             return self._root
         names = path.split("/")
@@ -136,6 +140,7 @@ class SafeTree:
             descriptor = self._open(above, names, index, make=make)
             self._names.append(names[index])
             self._descriptors.append(descriptor)
+        self._last = path
         return self._descriptors[-1]
 
     def place(self, path: str, *, make: bool = False) -> tuple[int, str]:
@@ -211,6 +216,7 @@ class SafeTree:
             raise
 
     def _cut(self, length: int) -> None:
+        self._last = None
         while len(self._descriptors) > length:
             os.close(self._descriptors.pop())
             self._names.pop()

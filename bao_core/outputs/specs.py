@@ -65,7 +65,17 @@ def resolve_patterns(package_path: str, patterns: Sequence[str]) -> Globs:
 @lru_cache(maxsize=4096)
 def _resolved(package_path: str, patterns: tuple[str, ...]) -> Globs:
     plain = not _WILD.intersection(package_path)
+    if plain and (simple := _simple(patterns)) is not None:
+        return simple.below(package_path) if package_path else simple
     return compile_globs([_rebased(package_path, p, plain=plain) for p in patterns])
+
+
+@lru_cache(maxsize=256)
+def _simple(patterns: tuple[str, ...]) -> Globs | None:
+    """The patterns of many packages, if they need nothing but a path before them."""
+    if not all(_is_simple(pattern.removeprefix("!")) for pattern in patterns):
+        return None
+    return compile_globs(patterns)
 
 
 def _rebased(package_path: str, pattern: str, *, plain: bool) -> str:

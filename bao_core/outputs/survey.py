@@ -30,6 +30,7 @@ class Survey(Struct):
         whole: Stamps of directories in which any new name would be an output.
         watched: Entries for a record of stamps that only say when to look again.
         blocked: Symbolic links where a pattern needs a directory.
+        absent: Where patterns start and nothing stands, in a directory that does.
     """
 
     leaves: dict[str, str] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Survey(Struct):
     whole: dict[str, Stamp] = field(default_factory=dict)
     watched: dict[str, Stamp] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
 
     def stamps(self) -> dict[str, Stamp]:
         """The directories' share of a record of stamps."""
@@ -98,11 +100,20 @@ class _Surveyor:
         if kind == DIRECTORY:
             self._walk(start)
         elif kind is None:
+            if self._stands(start.rpartition("/")[0]):
+                self._found.absent.add(start)
             self._watch(start)
         elif self._globs.matches(start):
             self._found.leaves[start] = kind
         elif kind == LINK:
             self._found.blocked.append(start)
+
+    def _stands(self, directory: str) -> bool:
+        try:
+            self._tree.directory(directory)
+        except (FileNotFoundError, OutputError):
+            return False
+        return True
 
     def _watch(self, start: str) -> None:
         self._found.watched[f"{WATCHED}{start}"] = ABSENT

@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from functools import lru_cache
 
 from blake3 import blake3
 from msgspec import Struct, field
@@ -199,7 +200,13 @@ class Swap:
         return os.path.join(os.path.dirname(path), f".bao-{self._token}-{kept}")
 
 
-def _choose_home(root: str, staging_dir: str) -> str:
+@lru_cache(maxsize=1)
+def choose_home(root: str, staging_dir: str) -> str:
+    """Where swaps of a workspace have their directories; made if needed.
+
+    Raises:
+        OSError: It cannot be made.
+    """
     device = os.stat(root).st_dev
     try:
         staging = os.stat(staging_dir)
@@ -224,11 +231,17 @@ def make_directory(root: str, staging_dir: str, task_id: TaskId, mode: int) -> s
     Raises:
         OSError: It cannot be made, or what an earlier process left there could not be removed.
     """
-    path = f"{_choose_home(root, staging_dir)}/{task_tag(task_id)}"
-    os.mkdir(path, mode)
+    path = f"{choose_home(root, staging_dir)}/{task_tag(task_id)}"
+    try:
+        os.mkdir(path, mode)
+    except FileNotFoundError:  # somebody has removed the staging directory since it was chosen
+        choose_home.cache_clear()
+        path = f"{choose_home(root, staging_dir)}/{task_tag(task_id)}"
+        os.mkdir(path, mode)
     return path
 
 
+@lru_cache(maxsize=1)
 def task_tag(task_id: TaskId) -> str:
     """How a task's swap is called."""
     return blake3(task_id.encode("utf-8", "surrogateescape")).hexdigest(length=8)

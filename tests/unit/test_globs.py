@@ -455,3 +455,32 @@ def test_many_stars_do_not_take_forever() -> None:
 
 def test_the_same_patterns_are_compiled_once() -> None:
     assert compile_globs(["src/**"]) is compile_globs(("src/**",))
+
+
+plain_segments = st.text("ab.é-", min_size=1, max_size=3).filter(lambda s: s not in {".", ".."})
+plain_patterns = st.builds(
+    lambda sign, names, ending: sign + "/".join(names) + ending,
+    st.sampled_from(["", "!"]),
+    st.lists(plain_segments, min_size=1, max_size=3),
+    st.sampled_from(["", "/*", "/**", "/**/*.js", "/"]),
+)
+
+
+@given(
+    st.lists(plain_patterns, max_size=4), st.lists(plain_segments, min_size=1, max_size=2), paths
+)
+def test_patterns_below_a_directory_are_those_with_its_path_before_them(
+    patterns: list[str], names: list[str], path: str
+) -> None:
+    directory = "/".join(names)
+    below = compile_globs(patterns).below(directory)
+    written = [p.replace("!", "", 1) if p.startswith("!") else p for p in patterns]
+    signs = ["!" if p.startswith("!") else "" for p in patterns]
+    same = compile_globs(
+        [f"{sign}{directory}/{body}" for sign, body in zip(signs, written, strict=True)]
+    )
+    assert (below.positive, below.negative) == (same.positive, same.negative)
+    assert below.directories() == same.directories()
+    for tried in (path, f"{directory}/{path}", directory, *names):
+        assert below.matches(tried) == same.matches(tried)
+        assert below.reaches(tried) == same.reaches(tried)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bao_core.errors import CacheError, OutputError
-from bao_core.outputs import OutputSpec, clean, collecting, resolve_patterns, verify_outputs
+from bao_core.outputs import (
+    OutputSpec,
+    clean,
+    collecting,
+    resolve_patterns,
+    restoring,
+    verify_outputs,
+)
+from bao_core.outputs.restoring import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -361,6 +369,51 @@ def test_blobs_are_never_shared_with_the_store(bench: Any, tmp_path: Path) -> No
                 file.write(b"X")
         assert blob.read_bytes() == b"b" * size
         assert blob.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize(
+    ("patterns", "tree"),
+    [
+        (("dist/**",), TREE),
+        (("dist/**", "build/**", "!dist/sub/**"), {"pkg/dist/a/b/c": b"c", "pkg/dist/d": None}),
+        (("dist/**", "build/**"), {"pkg/dist/a": b"a", "pkg/build/b": b"b"}),
+        (("a/b/c.txt", "a/b/d/**"), {"pkg/a/b/c.txt": b"c", "pkg/a/b/d/e": b"e"}),
+        (("out.txt",), {"pkg/out.txt": b"out"}),
+    ],
+)
+def test_what_is_planned_where_nothing_stands_is_what_is_planned_anywhere(
+    make_bench: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    patterns: Sequence[str],
+    tree: dict[str, Any],
+) -> None:
+    plans = []
+    graft = Plan.graft
+
+    def noting(plan: Plan) -> Any:
+        plans.append(plan)
+        return graft(plan)
+
+    monkeypatch.setattr(Plan, "graft", noting)
+    bench = make_bench(*patterns)
+    result = bench.result(tree)
+    bench.restore(result)
+    assert bench.read() == tree
+    bench.clean()
+    shutil.rmtree(bench.root / "pkg")
+    (bench.root / "pkg").mkdir()
+    monkeypatch.setattr(restoring, "_plan_where_nothing_stands", lambda *_: None)
+    bench.restore(result)
+    assert bench.read() == tree
+    assert plans[0] == plans[1]
+
+
+def test_a_staging_directory_that_has_gone_is_made_again(bench: Any) -> None:
+    bench.restore(bench.result({"pkg/dist/a": b"a"}))
+    shutil.rmtree(bench.staging)
+    bench.clean()
+    bench.restore(bench.result({"pkg/dist/b": b"b"}))
+    assert bench.read() == {"pkg/dist/b": b"b"}
 
 
 def test_restoring_several_tasks_at_once(new_bench: Callable[[], Any]) -> None:
