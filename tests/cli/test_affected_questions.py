@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-MOST_COLD = 9
-"""Three list the files, three tell names and remotes, one each the ancestor and the index; one
+MOST_COLD = 8
+"""Two list the files, three tell names and remotes, one each the ancestor and the index; one
 is to spare."""
 
-MOST_HOT = 8
+MOST_HOT = 7
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_listing_starts_few_processes_and_lists_once(topic: Any, asked: Path) 
         assert affected(topic) == ["app", "lib"]
         lines = questions(asked)
         assert 0 < len(lines) <= most, lines
-        assert sum("ls-files -o" in line for line in lines) == 1
+        assert sum("--exclude-standard" in line for line in lines) == 1
     topic.ok("run", "build", "--affected")
     questions(asked)
     topic.ok("run", "build", "--affected")

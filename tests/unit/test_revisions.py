@@ -251,7 +251,7 @@ def test_what_was_asked_once_is_asked_ahead(repo: Checkout) -> None:
     assert (second.commit("main"), second.commit("HEAD")) == (base, head)
     assert second.common_ancestor(base, head) == base
     assert repo.changes(base, listed.uncommitted, second) == ["A b"]
-    assert repo.started() == 7  # three list the files, four were asked ahead
+    assert repo.started() == 6  # two list the files, four were asked ahead
 
 
 def test_answers_about_another_index_or_another_commit_are_not_used(repo: Checkout) -> None:
