@@ -29,6 +29,7 @@ from msgspec.msgpack import Encoder
 from bao_core.errors import OutputError
 from bao_core.model import Digest
 from bao_core.outputs.cloning import copy_contents, digest_descriptor, write_all
+from bao_core.places import scatter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -214,11 +215,13 @@ def choose_home(root: str, staging_dir: str) -> str:
         os.makedirs(staging_dir, exist_ok=True)
         staging = os.stat(staging_dir)
     if staging.st_dev == device:
+        scatter(staging_dir)
         return staging_dir
     try:
         git = os.lstat(f"{root}/.git")
         if stat.S_ISDIR(git.st_mode) and git.st_dev == device:
             os.makedirs(f"{root}/.git/bao-staging", exist_ok=True)
+            scatter(f"{root}/.git/bao-staging")
             return f"{root}/.git/bao-staging"
     except OSError:
         pass

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+import shutil
+import subprocess
+from pathlib import Path
 
-from bao_core.places import replace_file
+import pytest
+
+from bao_core.places import replace_file, scatter
 from bao_core.testing.faults import Faults, kill_points
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 
 def test_a_file_and_its_directory_are_made(tmp_path: Path) -> None:
@@ -66,3 +65,34 @@ def test_what_nobody_checks_is_on_the_disk_before_it_takes_the_place(
     assert replace_file(str(tmp_path / "a"), b"new", flush=True)
     assert replace_file(str(tmp_path / "b"), b"new")
     assert done == ["flushed", "replaced", "replaced"]
+
+
+def is_scattered(directory: Path) -> bool:
+    listed = subprocess.run(["lsattr", "-d", directory], capture_output=True, text=True, check=True)
+    return "T" in listed.stdout.split()[0]
+
+
+def knows_attributes(directory: Path) -> bool:
+    """Whether it lies on ext4, and there is a program to ask."""
+    if shutil.which("lsattr") is None:
+        return False
+    told = subprocess.run(["stat", "-f", "-c", "%T", directory], capture_output=True, check=False)
+    return told.stdout.startswith(b"ext")
+
+
+def test_a_directory_is_scattered_and_what_is_made_in_it_is_not(tmp_path: Path) -> None:
+    if not knows_attributes(tmp_path):
+        pytest.skip("only ext4 knows how")
+    assert not is_scattered(tmp_path)
+    for _ in range(2):
+        scatter(str(tmp_path))
+        assert is_scattered(tmp_path)
+    (tmp_path / "inside").mkdir()
+    assert not is_scattered(tmp_path / "inside")
+
+
+def test_where_nothing_can_be_scattered_nothing_happens(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path / "missing", tmp_path / "file", Path("/proc"), Path("/dev/shm")):
+        scatter(str(path))
+    assert os.listdir(tmp_path) == ["file"]
