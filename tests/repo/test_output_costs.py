@@ -21,13 +21,13 @@ pytestmark = pytest.mark.skipif(
 
 RUN = ("run", "build")
 
-RESTORING = 46
+RESTORING = 39
 """System calls that a task adds whose output, one file in a directory, is restored."""
 
 LOOKS = {"lstat", "newfstatat", "stat", "statx"}
 """Calls that ask about a path."""
 
-COLD_LOOKS = 82
+COLD_LOOKS = 74
 """Such calls for a task, among 100, of which nothing is known."""
 
 TOLERANCE = 1.3
