@@ -55,8 +55,10 @@ def storable_parts(
     root_external: tuple[str, ...] = (),
 ) -> StoredParts:
     """What may be kept of parts outside the key: of environment variables only a tag."""
+    if not all(map(str.isascii, (*parts, *parts.values()))):
+        parts = {_storable(name): _storable(value) for name, value in parts.items()}
     values = {
-        _storable(name): value[:TAG_DIGITS] if name.startswith("env:") else _storable(value)
+        name: value[:TAG_DIGITS] if name.startswith("env:") else value
         for name, value in sorted(parts.items())
     }
     return StoredParts(values, external, root_external)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from functools import lru_cache
 
 from msgspec import DecodeError
 from msgspec.msgpack import Decoder
 
 from bao_core.outputs.safe_paths import SafeTree
-from bao_core.outputs.swap import Changes, Swap, remove_swap, task_tag
+from bao_core.outputs.swap import Changes, Swap, choose_home, remove_swap, task_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +49,17 @@ def remove_abandoned(root: str, staging_dir: str) -> None:
                 remove_swap(f"{home}/{name}")
 
 
-def _homes(root: str, staging_dir: str) -> tuple[str, str]:
-    return staging_dir, f"{root}/.git/bao-staging"
+@lru_cache(maxsize=1)
+def _homes(root: str, staging_dir: str) -> tuple[str, ...]:
+    """Where swaps of this workspace may lie."""
+    beside = f"{root}/.git/bao-staging"
+    try:
+        chosen = choose_home(root, staging_dir)
+    except OSError:
+        chosen = beside
+    if chosen == staging_dir and not os.path.lexists(beside):
+        return (staging_dir,)
+    return staging_dir, beside
 
 
 def _recover_one(root: str, directory: str) -> bool:
