@@ -408,6 +408,17 @@ def test_what_is_planned_where_nothing_stands_is_what_is_planned_anywhere(
     assert plans[0] == plans[1]
 
 
+def test_the_staging_directory_is_scattered_once(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scattered: list[str] = []
+    monkeypatch.setattr("bao_core.outputs.swap.scatter", scattered.append)
+    bench.restore(bench.result({"pkg/dist/a": b"a"}))
+    bench.clean()
+    bench.restore(bench.result({"pkg/dist/b": b"b"}))
+    assert scattered == [str(bench.staging)]
+
+
 def test_a_staging_directory_that_has_gone_is_made_again(bench: Any) -> None:
     bench.restore(bench.result({"pkg/dist/a": b"a"}))
     shutil.rmtree(bench.staging)
