@@ -10,7 +10,7 @@ from msgspec import DecodeError
 from msgspec.msgpack import Decoder
 
 from bao_core.outputs.safe_paths import SafeTree
-from bao_core.outputs.swap import Changes, Swap, choose_home, remove_swap, task_tag
+from bao_core.outputs.swap import Changes, Swap, choose_home, remove_swap, swap_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
     """
     undone = False
     for home in _homes(root, staging_dir):
-        directory = f"{home}/{task_tag(task_id)}"
+        directory = swap_path(home, task_id)
         if os.access(directory, os.F_OK):
             undone |= _recover_one(root, directory)
     return undone
@@ -40,13 +40,17 @@ def recover(root: str, staging_dir: str, task_id: TaskId) -> bool:
 def remove_abandoned(root: str, staging_dir: str) -> None:
     """Remove what is left of swaps that changed nothing, of tasks that may not exist any more."""
     for home in _homes(root, staging_dir):
-        try:
-            names = os.listdir(home)
-        except OSError:
-            continue
-        for name in names:
-            if _is_abandoned(f"{home}/{name}"):
-                remove_swap(f"{home}/{name}")
+        for part in _listed(home):
+            for directory in _listed(part):
+                if _is_abandoned(directory):
+                    remove_swap(directory)
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return [f"{directory}/{name}" for name in os.listdir(directory)]
+    except OSError:
+        return []
 
 
 @lru_cache(maxsize=1)

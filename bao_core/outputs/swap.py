@@ -3,8 +3,9 @@
 A swap has a directory of its own outside of what could be an input: in the staging directory that
 the caller gives, if that lies on the worktree's file system; else in `.git/bao-staging`, if that
 does; else in the staging directory all the same, and files are copied instead of renamed. It is
-named after the task, whose lock the caller holds. In it lie the new files (`n0`, `n1` …), what has
-been moved out of their way (`o0`, `o1` …), and, from the first change to the last, the `journal`.
+named after the task, whose lock the caller holds, and lies in one of 16 directories there. In it
+lie the new files (`n0`, `n1` …), what has been moved out of their way (`o0`, `o1` …), and, from the
+first change to the last, the `journal`.
 Removing the journal is the moment at which the new state counts. Whatever fails before it is undone
 at once; where the process was killed, `recover` undoes it in the next one. The journal is not
 flushed to disk: it protects against the end of a process. After a power cut the stamps no longer
@@ -234,14 +235,19 @@ def make_directory(root: str, staging_dir: str, task_id: TaskId, mode: int) -> s
     Raises:
         OSError: It cannot be made, or what an earlier process left there could not be removed.
     """
-    path = f"{choose_home(root, staging_dir)}/{task_tag(task_id)}"
+    path = swap_path(choose_home(root, staging_dir), task_id)
     try:
         os.mkdir(path, mode)
-    except FileNotFoundError:  # somebody has removed the staging directory since it was chosen
-        choose_home.cache_clear()
-        path = f"{choose_home(root, staging_dir)}/{task_tag(task_id)}"
+    except FileNotFoundError:  # the first one there, or somebody has removed the staging directory
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         os.mkdir(path, mode)
     return path
+
+
+def swap_path(home: str, task_id: TaskId) -> str:
+    """Where a task's swap lies: in one of 16 directories, which are scattered over the disk."""
+    tag = task_tag(task_id)
+    return f"{home}/{tag[0]}/{tag}"
 
 
 @lru_cache(maxsize=1)

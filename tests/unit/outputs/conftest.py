@@ -173,7 +173,7 @@ class Bench:
 
     def leftovers(self) -> list[str]:
         """What restoring left behind where it works."""
-        return sorted(os.listdir(self.staging)) if self.staging.exists() else []
+        return sorted(path.name for path in self.staging.glob("*/*"))
 
 
 def make_result(

@@ -165,7 +165,7 @@ def test_a_damaged_journal_does_not_stand_in_the_way(bench: Any, copies: Iterato
     result = bench.result(NEW)
     for point in kill_points(lambda: bench.copy(next(copies)), lambda b: b.restore(result), step=4):
         other = point.place
-        for journal in other.staging.glob("*/journal"):
+        for journal in other.staging.glob("*/*/journal"):
             data = journal.read_bytes()
             journal.write_bytes(data[: len(data) // 2])
         other.owned = (*other.owned, *NEW)
@@ -175,7 +175,7 @@ def test_a_damaged_journal_does_not_stand_in_the_way(bench: Any, copies: Iterato
 
 
 def test_only_old_remains_without_a_journal_are_taken_for_abandoned(bench: Any) -> None:
-    old, young, halfway = (bench.staging / name for name in ("old", "young", "halfway"))
+    old, young, halfway = (bench.staging / "0" / name for name in ("old", "young", "halfway"))
     for directory in (old, young, halfway):
         (directory / "sub").mkdir(parents=True)
         (directory / "sub" / "n0").write_bytes(b"new")

@@ -442,16 +442,19 @@ def test_staging_on_another_file_system_uses_the_git_directory(
 ) -> None:
     bench.write({".git/HEAD": b""})
     _pretend_another_device(monkeypatch, str(bench.staging))
-    seen: list[list[str]] = []
+    seen: list[list[Path]] = []
+
+    def staged() -> list[Path]:
+        return list((bench.root / ".git/bao-staging").glob("*/*"))
 
     def fetch(digests: Any, sink: Any) -> None:
-        seen.append(os.listdir(bench.root / ".git/bao-staging"))
+        seen.append(staged())
         bench.fetch(digests, sink)
 
     bench.restore(bench.result(TREE), fetch=fetch)
     assert bench.read() == TREE
     assert len(seen[0]) == 1
-    assert os.listdir(bench.root / ".git/bao-staging") == bench.leftovers() == []
+    assert staged() == bench.leftovers() == []
 
 
 def test_outputs_on_another_file_system_are_copied(
