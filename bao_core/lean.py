@@ -106,16 +106,16 @@ def _compiles_nothing(*_: object, **__: object) -> None:
     pass
 
 
-def _import_msgspec() -> None:
+def _import_msgspec_uncompiled() -> None:
     typing = _import("typing")
     vars(typing)["compile"] = _compiles_nothing
     try:
-        _import_msgspec_beside_stands()
+        _import_msgspec_beside_others()
     finally:
         del vars(typing)["compile"]
 
 
-def _import_msgspec_beside_stands() -> None:
+def _import_msgspec_beside_others() -> None:
     instead: dict[str, ModuleType | None] = {"typing_extensions": None}
     if sys.version_info < (3, 12) and sys.implementation.name == "cpython":
         instead["datetime"] = _import("_datetime")
@@ -131,13 +131,13 @@ def _import_msgspec_beside_stands() -> None:
         vars(msgspec)["__getattr__"] = inspect_later
 
 
-def import_lean() -> None:
+def import_msgspec() -> None:
     """Import msgspec, unless that has been done."""
     if "msgspec" in sys.modules:
         return
     try:
         _import_uuid()
-        _import_msgspec()
+        _import_msgspec_uncompiled()
     except Exception:  # noqa: BLE001 - another version, which wants more than what stands there
         _import("msgspec")
 
@@ -150,4 +150,4 @@ def import_subprocess() -> None:
     _import_beside({stand.__name__: stand for stand in instead}, "subprocess")
 
 
-import_lean()
+import_msgspec()

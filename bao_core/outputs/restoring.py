@@ -252,8 +252,7 @@ class _Planner:
         self._ownership.consider(survey.leaves)
         missing: set[str] = set()
         for directory in sorted(self._directories):
-            absent = directory in survey.absent or directory.rpartition("/")[0] in missing
-            if absent or self._plan_directory(directory):
+            if directory.rpartition("/")[0] in missing or self._plan_directory(directory):
                 missing.add(directory)
         plan.made = sorted(missing)
         for path, wanted in sorted(self._leaves.items()):

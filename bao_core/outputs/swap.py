@@ -244,16 +244,11 @@ def make_directory(root: str, staging_dir: str, task_id: TaskId, mode: int) -> s
     return path
 
 
+@lru_cache(maxsize=1)
 def swap_path(home: str, task_id: TaskId) -> str:
     """Where a task's swap lies: in one of 16 directories, which are scattered over the disk."""
-    tag = task_tag(task_id)
+    tag = blake3(task_id.encode("utf-8", "surrogateescape")).hexdigest(length=8)
     return f"{home}/{tag[0]}/{tag}"
-
-
-@lru_cache(maxsize=1)
-def task_tag(task_id: TaskId) -> str:
-    """How a task's swap is called."""
-    return blake3(task_id.encode("utf-8", "surrogateescape")).hexdigest(length=8)
 
 
 def _withdraw(tree: SafeTree, path: str, new: NewFile | NewLink) -> None:

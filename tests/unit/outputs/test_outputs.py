@@ -372,13 +372,13 @@ def test_blobs_are_never_shared_with_the_store(bench: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("patterns", "tree"),
+    ("patterns", "tree", "shorter"),
     [
-        (("dist/**",), TREE),
-        (("dist/**", "build/**", "!dist/sub/**"), {"pkg/dist/a/b/c": b"c", "pkg/dist/d": None}),
-        (("dist/**", "build/**"), {"pkg/dist/a": b"a", "pkg/build/b": b"b"}),
-        (("a/b/c.txt", "a/b/d/**"), {"pkg/a/b/c.txt": b"c", "pkg/a/b/d/e": b"e"}),
-        (("out.txt",), {"pkg/out.txt": b"out"}),
+        (("dist/**",), TREE, True),
+        (("dist/**", "build/**", "!dist/sub/**"), {"pkg/dist/a/b": b"b", "pkg/dist/d": None}, True),
+        (("dist/**", "build/**"), {"pkg/dist/a": b"a", "pkg/build/b": b"b"}, False),
+        (("a/b/c.txt", "a/b/d/**"), {"pkg/a/b/c.txt": b"c", "pkg/a/b/d/e": b"e"}, False),
+        (("out.txt",), {"pkg/out.txt": b"out"}, False),
     ],
 )
 def test_what_is_planned_where_nothing_stands_is_what_is_planned_anywhere(
@@ -386,19 +386,28 @@ def test_what_is_planned_where_nothing_stands_is_what_is_planned_anywhere(
     monkeypatch: pytest.MonkeyPatch,
     patterns: Sequence[str],
     tree: dict[str, Any],
+    *,
+    shorter: bool,
 ) -> None:
-    plans = []
-    graft = Plan.graft
+    plans: list[Plan] = []
+    shortly: list[Plan | None] = []
+    graft, plan_shortly = Plan.graft, restoring._plan_where_nothing_stands
 
     def noting(plan: Plan) -> Any:
         plans.append(plan)
         return graft(plan)
 
+    def noting_shortly(*arguments: Any) -> Plan | None:
+        shortly.append(plan_shortly(*arguments))
+        return shortly[-1]
+
     monkeypatch.setattr(Plan, "graft", noting)
+    monkeypatch.setattr(restoring, "_plan_where_nothing_stands", noting_shortly)
     bench = make_bench(*patterns)
     result = bench.result(tree)
     bench.restore(result)
     assert bench.read() == tree
+    assert shortly == [plans[0] if shorter else None]
     bench.clean()
     shutil.rmtree(bench.root / "pkg")
     (bench.root / "pkg").mkdir()
