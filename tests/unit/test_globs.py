@@ -469,6 +469,8 @@ plain_patterns = st.builds(
 @given(
     st.lists(plain_patterns, max_size=4), st.lists(plain_segments, min_size=1, max_size=2), paths
 )
+@example(["a/**", "!a/b"], ["pkg"], "a/b")
+@example(["a/**", "!a/*.js"], ["pkg", "x"], "a/b.js")
 def test_patterns_below_a_directory_are_those_with_its_path_before_them(
     patterns: list[str], names: list[str], path: str
 ) -> None:

@@ -53,6 +53,12 @@ def test_bytes_that_are_not_text_can_be_part_of_a_name() -> None:
     assert compute_key({"input:\udcff": "x"}) != compute_key({"input:\udcfe": "x"})
 
 
+def test_bytes_that_are_not_text_are_stored_as_what_can_be_read() -> None:
+    stored = storable_parts({"input:\udcff": "a \udcfe", "input:é": "ü", "env:A": "0123456789"})
+    assert stored.parts == {"input:\\xff": "a \\xfe", "input:é": "ü", "env:A": "0123"}
+    assert decode_parts(encode_parts(stored)) == stored
+
+
 @given(PARTS)
 def test_stored_parts_come_back(parts: dict[str, str]) -> None:
     stored = storable_parts(parts, ("a@1",), ("b@2",))

@@ -52,6 +52,22 @@ def test_a_workspace_table_marks_a_root_inside_of_another(tree: Path) -> None:
     assert root_of(tree / "a/b/c") == str(tree / "a/b")
 
 
+@pytest.mark.parametrize(
+    ("text", "is_root"),
+    [
+        ("[workspace]\n", True),
+        ("name = 'x'\r\n  [ workspace ]  # here\r\n", True),
+        ("# [workspace]\n", False),
+        ("name = '[workspace]'\n", False),
+        ("[workspaces]\n[work]\n", False),
+    ],
+)
+def test_only_the_table_itself_marks_a_root(tree: Path, text: str, *, is_root: bool) -> None:
+    (tree / "bao.toml").write_text("[workspace]\n")
+    (tree / "a/b/bao.toml").write_text(text)
+    assert root_of(tree / "a/b/c") == str(tree / "a/b" if is_root else tree)
+
+
 def test_without_a_marker_a_single_package_is_the_workspace(tree: Path) -> None:
     (tree / "a/pyproject.toml").write_text('[project]\nname = "a"\n')
     assert root_of(tree / "a/b") == str(tree / "a")

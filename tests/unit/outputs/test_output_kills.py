@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from bao_core.errors import OutputError
 from bao_core.model import TaskId
 from bao_core.outputs import recover, remove_abandoned
+from bao_core.outputs.swap import swap_path
 from bao_core.testing.faults import Faults, kill_points
 
 if TYPE_CHECKING:
@@ -172,6 +174,15 @@ def test_a_damaged_journal_does_not_stand_in_the_way(bench: Any, copies: Iterato
         other.restore(result)
         assert other.read() == NEW
         assert other.leftovers() == []
+
+
+def test_what_was_left_in_the_git_directory_is_found_there(bench: Any) -> None:
+    task = TaskId("pkg#build")
+    left = Path(swap_path(str(bench.root / ".git/bao-staging"), task))
+    left.mkdir(parents=True)
+    (left / "n0").write_bytes(b"new")
+    recover(str(bench.root), str(bench.staging), task)
+    assert not left.exists()
 
 
 def test_only_old_remains_without_a_journal_are_taken_for_abandoned(bench: Any) -> None:

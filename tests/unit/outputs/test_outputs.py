@@ -417,6 +417,15 @@ def test_what_is_planned_where_nothing_stands_is_what_is_planned_anywhere(
     assert plans[0] == plans[1]
 
 
+def test_what_stands_elsewhere_gives_way_although_nothing_stands_where_the_result_goes(
+    make_bench: Callable[..., Any],
+) -> None:
+    bench = make_bench("dist/**", "build/**")
+    bench.restore(bench.result({"pkg/build/old": b"old"}))
+    bench.restore(bench.result({"pkg/dist/new": b"new"}))
+    assert bench.read() == {"pkg/dist/new": b"new"}
+
+
 def test_the_staging_directory_is_scattered_once(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
