@@ -109,6 +109,11 @@ class CacheLookup:
         if hit is not None:
             self._hits[key] = hit
 
+    @property
+    def found(self) -> int:
+        """How many hits are known whose outputs are not in place."""
+        return len(self._hits)
+
     def is_open(self, key: CacheKey) -> bool:
         """Whether an answer is still to come."""
         return key in self._asked

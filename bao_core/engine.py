@@ -6,7 +6,6 @@ report back through one queue.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property, partial
 from queue import SimpleQueue
 
@@ -15,19 +14,18 @@ from msgspec import Struct, field
 from bao_core.cache_lookup import CacheLookup
 from bao_core.errors import BaoError, GraphError
 from bao_core.events import TaskOutput, TaskWaited
-from bao_core.explain import Explainer
 from bao_core.interfaces.component import called
 from bao_core.interfaces.executor import Claim, Usage
 from bao_core.model import Reason
-from bao_core.task_run import GRACE, TaskRun
 from bao_core.upstream import Upstream
-from bao_core.workbench import Finished
+from bao_core.workbench import GRACE, Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bao_core.crew import Crew
+    from bao_core.explain import Explainer
     from bao_core.interfaces.executor import Executor
     from bao_core.interfaces.gate import Gate, Ticket
     from bao_core.interfaces.scheduler import Scheduler
@@ -36,11 +34,16 @@ if TYPE_CHECKING:
     from bao_core.placing import Placing
     from bao_core.restorer import Restorer
     from bao_core.task_keys import KeyedTask
+    from bao_core.task_run import TaskRun
     from bao_core.tiers import Hit
+    from bao_core.twin import Twin
     from bao_core.workbench import Workbench
 
 UNSTORED_AT_ONCE = 32
 """Commands that have ended and whose results are not stored, before no further one is started."""
+
+MANY_HITS = 128
+"""Hits to be restored from which on a second process saves more time than its start takes."""
 
 
 class Machinery(Struct):
@@ -76,14 +79,15 @@ class Engine:
         *,
         machinery: Callable[[], Machinery],
         keep_going: str,
+        side_by_side: bool = False,
         phase: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self._graph = graph
         self._bench = bench
         self._prepare = machinery
         self._keep_going = keep_going
+        self._side_by_side = side_by_side
         self._phase = phase
-        self._explainer = Explainer(bench.state, bench.tiers, bench.keys)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._finished: dict[TaskId, Finished] = {}
         self._upstream = Upstream(graph, self._finished, bench.files.root)
@@ -94,12 +98,12 @@ class Engine:
             bench, lambda key, hit: self._inbox.put(partial(self._heard, key, hit))
         )
         self._awaiting: dict[CacheKey, TaskId] = {}
-        self._restorable: dict[TaskId, TaskRun] = {}
         self._placeable: dict[TaskId, TaskRun] = {}
         self._ran_above: set[TaskId] = set()
         self._running: dict[TaskId, _Running] = {}
         self._stopping: Reason | None = None
         self._unstored: set[TaskId] = set()
+        self._twin: Twin | None = None
         self.interrupted = 0
 
     # --- the main path -----------------------------------------------------------------------
@@ -110,23 +114,33 @@ class Engine:
         self._phase("keys")
         if self._bench.look_up:
             self._lookup.begin(self._graph.tasks, self._keyed, self._phase)
-        self._settle(self._initially_ready())
+            if self._side_by_side:
+                self._share_restoring()
+        try:
+            self._settle(self._initially_ready())
+            self._take_to_the_end()
+        finally:
+            if self._twin is not None:
+                self._twin.close()
+        return self._finished
+
+    def _take_to_the_end(self) -> None:
         while self._unstored or len(self._finished) < len(self._graph.tasks):
             if self._stopping is not None:
                 self._settle([])
             else:
-                self._restore_some()
                 self._place()
-            busy = self._running or self._awaiting or self._unstored
-            if not busy and len(self._finished) < len(self._graph.tasks):
+                self._restore()
+            if self._restorer.has_small and self._inbox.empty():
+                self._restorer.restore_small()
+            elif self._running or self._awaiting or self._unstored:
+                self._inbox.get()()
+            elif len(self._finished) < len(self._graph.tasks):
                 name = self._machinery.scheduler.name
                 raise GraphError(
                     f"scheduler '{name}' starts no task, though some could be started",
                     hint="choose another with `scheduler` in bao.toml",
                 )
-            if busy:
-                self._inbox.get()()
-        return self._finished
 
     def interrupt(self, signal_number: int) -> None:
         """End the run; at once if it was asked to before. Safe to call from any thread."""
@@ -165,10 +179,11 @@ class Engine:
     def _restored(self, job: TaskRun, finished: Finished | None) -> None:
         """A hit was restored; one that could not be is placed like any other miss."""
         if finished is not None:
-            self._ended(finished)
+            self._settle(self._conclude(finished))
             return
+        self._running.pop(job.task_id, None)
         self._keyed[job.task_id].work_out()
-        self._placeable[job.task_id] = self._running.pop(job.task_id).job
+        self._placeable[job.task_id] = job
 
     def _heard(self, key: CacheKey, hit: Hit | None) -> None:
         """A remote tier has answered; the task that waited for that goes on."""
@@ -196,9 +211,9 @@ class Engine:
         """Decide about ready tasks, and those that become ready by it, until work is needed."""
         pending = list(reversed(ready))
         if self._stopping is not None:
-            pending.extend((*self._placeable, *self._restorable, *self._awaiting.values()))
+            pending.extend((*self._placeable, *self._awaiting.values()))
+            pending.extend(self._restorer.withdraw())
             self._placeable.clear()
-            self._restorable.clear()
             self._awaiting.clear()
         while pending:
             task = self._graph.tasks[pending.pop()]
@@ -229,20 +244,10 @@ class Engine:
         hit = None if taint else self._lookup.hit(keyed.key)
         if hit is None:
             keyed.work_out()  # of what its inputs are before it runs
-        reasons = taint or (() if hit else self._why_executed(task, keyed))
-        job = TaskRun(
-            self._bench,
-            task,
-            keyed,
-            hit=hit,
-            reasons=reasons,
-            taint=taint,
-            span=os.urandom(8).hex(),
-        )
-        if hit is not None:
-            self._restorable[task.id] = job
+            reasons = taint or self._explainer.why_executed(task, keyed)
+            self._placeable[task.id] = self._job(task, keyed, reasons=reasons, taint=taint)
         else:
-            self._placeable[task.id] = job
+            self._restorer.add(self._job(task, keyed, hit))
         return None
 
     def _without_key(self, task: Task, error: BaoError) -> Finished:
@@ -250,19 +255,6 @@ class Engine:
         self._fail_run(task)
         reason = Reason("no-key", str(error))
         return Finished(task, "executed", error.exit_code, tainted=True, reasons=(reason,))
-
-    def _why_executed(self, task: Task, keyed: KeyedTask) -> tuple[Reason, ...]:
-        bench = self._bench
-        if not task.definition.cache:
-            word = "is persistent" if task.definition.persistent else "is not cached"
-            return (Reason("not-cached", f"it {word}"),)
-        if why := bench.uncacheable(task):
-            return (Reason("uncacheable", why),)
-        if not bench.tiers:
-            return (Reason("no-cache", "no cache is installed, or none works"),)
-        if not bench.look_up:
-            return (Reason("forced", "the cache is not asked in this run"),)
-        return self._explainer.why_missed(task, keyed)
 
     def _why_skipped(self, task: Task) -> Reason | None:
         if self._stopping is not None:
@@ -312,12 +304,41 @@ class Engine:
             saved=memory.duration,
         )
 
-    def _restore_some(self) -> None:
-        if self._restorable:
-            for job in self._restorer.start(self._restorable):
-                self._running[job.task_id] = _Running(job, started=True)
+    def _restore(self) -> None:
+        for job in self._restorer.start():
+            self._running[job.task_id] = _Running(job, started=True)
+
+    def _share_restoring(self) -> None:
+        """Have many hits restored on two processors."""
+        if self._lookup.found >= MANY_HITS and self._bench.tiers.are_forkable():
+            self._twin = self._restorer.fork_twin(self._job_of_twin)
+
+    def _job_of_twin(self, task_id: TaskId, key: CacheKey) -> TaskRun | None:
+        keyed, hit = self._keyed.get(task_id), self._lookup.hit(key)
+        if keyed is None or keyed.key != key or hit is None:
+            return None
+        return self._job(self._graph.tasks[task_id], keyed, hit)
 
     # --- what a run in which nothing changed does without -------------------------------------
+
+    def _job(
+        self,
+        task: Task,
+        keyed: KeyedTask,
+        hit: Hit | None = None,
+        *,
+        reasons: tuple[Reason, ...] = (),
+        taint: tuple[Reason, ...] = (),
+    ) -> TaskRun:
+        from bao_core.task_run import TaskRun
+
+        return TaskRun(self._bench, task, keyed, hit=hit, reasons=reasons, taint=taint)
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        from bao_core.explain import Explainer
+
+        return Explainer(self._bench)
 
     @cached_property
     def _machinery(self) -> Machinery:

@@ -25,7 +25,7 @@ class Forecast:
         self._graph = graph
         self._bench = bench
         self._external = external
-        self._explainer = Explainer(bench.state, bench.tiers, bench.keys)
+        self._explainer = Explainer(bench)
         self.keyed = bench.keys.keys_known_now()
         wanted = [keyed.key for keyed in self.keyed.values()] if bench.look_up else []
         self._hits = bench.tiers.look_up(wanted)
@@ -60,8 +60,7 @@ class Forecast:
             explanation.compared_with = keyed.key
             return explanation
         # For one task, a shared cache may be asked as well.
-        bench = self._bench
-        explainer = Explainer(bench.state, bench.tiers, bench.keys, near=False)
+        explainer = Explainer(self._bench, near=False)
         last = explainer.last_result(task.id)
         if last is not None:
             explanation.compared_with = last[0]

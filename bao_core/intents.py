@@ -85,6 +85,14 @@ class OutputIntents:
                 self._append(descriptor, intent)
         return owned
 
+    def adopt(self, task_id: TaskId) -> None:
+        """A copy of this process, forked before anything was begun, has brought a task's outputs.
+
+        It has told of that in the file, in the name of this process; what it opened is its own.
+        """
+        with self._mutex:
+            self._settled.add(task_id)
+
     def settle(self, task_id: TaskId) -> None:
         """Its outputs are recorded; the intent goes once the record is on disk."""
         with self._mutex:

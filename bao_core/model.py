@@ -325,6 +325,18 @@ class Task(Struct, frozen=True):
         return self.definition.name
 
     @property
+    def command(self) -> Command:
+        """What to run, with the arguments behind it; empty for a transit task."""
+        command = self.definition.command or ""
+        if not self.arguments:
+            return command
+        if isinstance(command, str):
+            import shlex
+
+            return f"{command} {shlex.join(self.arguments)}"
+        return (*command, *self.arguments)
+
+    @property
     def transit(self) -> bool:
         """Whether it has no command and only passes changes on."""
         return self.definition.command is None

@@ -1,43 +1,44 @@
-"""Hits on their way to the disk: several at once, by a few threads."""
+"""Hits on their way to the disk: small ones one after the other, large and remote ones by threads.
+
+Threads that do little at a time mostly wait for each other, as Python lets only one go on. So small
+hits are restored on the main thread, and where there are many, a twin of the process takes its
+share of them.
+"""
 
 from __future__ import annotations
 
-from math import inf
+from functools import partial
+from itertools import islice
+
+from msgspec.msgpack import Decoder, Encoder
 
 from bao_core.crew import Crew
+from bao_core.model import CacheKey, TaskId
+from bao_core.task_outputs import Brought
+from bao_core.twin import Twin, TwinLostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bao_core.model import TaskId
     from bao_core.task_run import TaskRun
     from bao_core.workbench import Finished
 
     Work = Callable[[], Callable[[], None]]
+    JobOf = Callable[[TaskId, CacheKey], TaskRun | None]
 
 THREADS = 3
-"""Threads that restore what is large or comes from a remote tier; small outputs are left to one,
-since Python lets only one thread go on at a time."""
+"""Large and remote hits that are restored at the same time."""
 
-BATCHES = 3
-"""Batches of small outputs that this one is given ahead, so that it never waits for the reports."""
+BATCH = 16
+"""Small hits that the twin is given at once, at most."""
 
-SMALL = 256 << 10
-"""Bytes of outputs up to which a hit is small."""
-
-BATCH_LENGTH = 16
-"""Hits that one thread restores before it reports them."""
-
-BATCH_SIZE = 1 << 20
-"""Bytes of outputs after which no more hits are given to the same thread."""
+BATCHES = 2
+"""Batches that the twin is given ahead, so that it does not wait for the next."""
 
 
 class Restorer:
     """Restores hits in the order in which they come. Used on the main thread.
-
-    Threads that do little at a time mostly wait for each other, so small hits are given to a thread
-    in batches.
 
     Args:
         start: Has work done by a crew, and what it returns on the main thread.
@@ -51,42 +52,102 @@ class Restorer:
     ) -> None:
         self._start = start
         self._ended = ended
-        self._several, self._single = Crew(THREADS), Crew(1)
+        self._small: dict[TaskId, TaskRun] = {}
+        self._large: dict[TaskId, TaskRun] = {}
+        self._crew = Crew(THREADS)
         self._at_work = 0
+        self._twin: Twin | None = None
+        self._messenger = Crew(1)
+        self._with_twin = 0
 
-    def start(self, waiting: dict[TaskId, TaskRun]) -> Iterator[TaskRun]:
-        """Start as many as there are threads for, and take them out; those that were started."""
-        while waiting:
-            small = _is_small(next(iter(waiting.values())))
-            crew, limit = (self._single, BATCHES) if small else (self._several, THREADS)
-            if self._at_work >= limit:
-                return
+    def fork_twin(self, job_of: JobOf) -> Twin | None:
+        """Have a twin restore some of the small hits from now on, where one can be made.
+
+        Args:
+            job_of: Makes a job of what is known now.
+
+        Returns:
+            The twin, to be closed in the end.
+        """
+        self._twin = Twin.fork(partial(_serve, job_of))
+        return self._twin
+
+    def add(self, job: TaskRun) -> None:
+        """Take a hit."""
+        (self._small if job.is_small else self._large)[job.task_id] = job
+
+    def withdraw(self) -> list[TaskId]:
+        """Give back what was not begun."""
+        waiting = [*self._small, *self._large]
+        self._small.clear()
+        self._large.clear()
+        return waiting
+
+    def start(self) -> Iterator[TaskRun]:
+        """Start what others than this thread restore; what was started."""
+        while self._large and self._at_work < THREADS:
+            job = self._large.pop(next(iter(self._large)))
             self._at_work += 1
-            batch = _next_batch(waiting)
+            yield job
+            self._start(self._crew, partial(self._restored, job))
+        while (twin := self._twin) and self._with_twin < BATCHES and len(self._small) > 1:
+            batch = [*islice(self._small.values(), min(BATCH, len(self._small) // 2))]
+            for job in batch:
+                del self._small[job.task_id]
+            self._with_twin += 1
             yield from batch
-            self._start(crew, lambda batch=batch: self._restored(batch))  # type: ignore[misc]
+            self._start(self._messenger, partial(self._brought, twin, batch))
 
-    def _restored(self, batch: list[TaskRun]) -> Callable[[], None]:
-        ends = [(job, job.restore()) for job in batch]
+    @property
+    def has_small(self) -> bool:
+        """Whether there is something to be restored on this thread."""
+        return bool(self._small)
+
+    def restore_small(self) -> None:
+        """Restore one small hit, here."""
+        job = self._small.pop(next(iter(self._small)))
+        lock = job.try_lock()
+        if lock is None:  # nobody knows for how long
+            self._large[job.task_id] = job
+        else:
+            self._ended(job, job.restore(lock))
+
+    def _restored(self, job: TaskRun) -> Callable[[], None]:
+        finished = job.restore()
 
         def report() -> None:
             self._at_work -= 1
-            for job, finished in ends:
-                self._ended(job, finished)
+            self._ended(job, finished)
+
+        return report
+
+    def _brought(self, twin: Twin, batch: list[TaskRun]) -> Callable[[], None]:
+        """What the twin made of a batch."""
+        answers: list[Brought | None]
+        request = Encoder().encode([(job.task_id, job.key) for job in batch])
+        try:
+            answers = Decoder(list[Brought | None]).decode(twin.ask(request))
+        except TwinLostError:
+            answers = [None] * len(batch)
+            self._twin = None
+
+        def report() -> None:
+            self._with_twin -= 1
+            for job, brought in zip(batch, answers, strict=True):
+                if brought is None:  # it is found out here what is the matter with it
+                    self._large[job.task_id] = job
+                else:
+                    self._ended(job, job.restored_elsewhere(brought))
 
         return report
 
 
-def _is_small(job: TaskRun) -> bool:
-    return not job.is_far and job.restored_size <= SMALL
-
-
-def _next_batch(waiting: dict[TaskId, TaskRun]) -> list[TaskRun]:
-    """What one thread restores."""
-    batch: list[TaskRun] = []
-    size = 0.0
-    while waiting and size < BATCH_SIZE and len(batch) < BATCH_LENGTH:
-        job = waiting.pop(next(iter(waiting)))
-        batch.append(job)
-        size += inf if job.is_far else job.restored_size
-    return batch
+def _serve(job_of: JobOf, request: bytes) -> bytes:
+    """What the twin does with a batch: it brings to disk what it knows of."""
+    asked = Decoder(list[tuple[TaskId, CacheKey]]).decode(request)
+    jobs = [job_of(task_id, key) for task_id, key in asked]
+    brought = [job.bring() if job is not None else None for job in jobs]
+    try:
+        return Encoder().encode(brought)
+    except UnicodeEncodeError:  # a path that is not UTF-8: the other one sees for itself
+        return Encoder().encode([None] * len(brought))

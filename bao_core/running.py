@@ -108,6 +108,7 @@ class Run:
             bench,
             machinery=lambda: self._machinery(engine),
             keep_going=self._options.keep_going,
+            side_by_side=session.concurrency(self._options) > 1,
             phase=session.phase,
         )
         try:

@@ -16,30 +16,29 @@ from bao_core.events import TaskOutput, TaskStarted, TaskWaited
 from bao_core.interfaces.executor import Claim, ExecutionRequest, ExecutionResult
 from bao_core.keys import encode_parts
 from bao_core.model import ActionResult, CacheKey, Reason, Stamp
-from bao_core.outputs import Collected, OutputSpec, clean, collect, recover, restore, sources
+from bao_core.outputs import Collected, recover, sources
 from bao_core.state import INLINE_LOG, TaskMemory
 from bao_core.task_keys import outputs_hash
 from bao_core.task_log import TaskLog
+from bao_core.task_outputs import TaskOutputs
 from bao_core.tiers import TierFailedError
-from bao_core.workbench import Finished
+from bao_core.workbench import GRACE, Finished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from bao_core.events import EventBus
     from bao_core.interfaces.executor import Execution, Executor, Usage
-    from bao_core.model import Command, Package, Task, TaskId
+    from bao_core.model import Package, Task, TaskId
     from bao_core.state import ProcessLock
     from bao_core.task_keys import KeyedTask
+    from bao_core.task_outputs import Brought
     from bao_core.tiers import Hit
     from bao_core.workbench import Workbench
 
-GRACE = 5.0
-"""Seconds that an interrupted task gets between TERM and KILL."""
-
-NAMED_AT_ONCE = 3
-"""Paths that one warning names."""
+SMALL = 256 << 10
+"""Bytes of outputs up to which a hit is small."""
 
 
 class _Left(Struct):
@@ -64,7 +63,6 @@ class TaskRun:
         hit: Hit | None,
         reasons: tuple[Reason, ...],
         taint: tuple[Reason, ...],
-        span: str,
     ) -> None:
         self._bench = bench
         self._task = task
@@ -72,16 +70,15 @@ class TaskRun:
         self._hit = hit
         self._reasons = reasons
         self._taint = taint
-        self._span = span
+        self._span = os.urandom(8).hex()
         self._execution: Execution | None = None
         self._cancelled = False
         self._grace = GRACE
-        self._others: set[str] | None = None
         self._left: _Left | None = None
         self._held = ExitStack()
         package = bench.workspace.packages[task.package]
         self._package: Package = package
-        self._spec = OutputSpec(package.path, task.definition.outputs)
+        self._outputs = TaskOutputs(bench, task, package)
 
     @property
     def task_id(self) -> TaskId:
@@ -89,25 +86,57 @@ class TaskRun:
         return self._task.id
 
     @property
-    def is_far(self) -> bool:
-        """Whether the hit is one of a remote tier."""
-        return self._hit is not None and self._hit.tier.remote is not None
+    def key(self) -> CacheKey:
+        """The task's key."""
+        return self._keyed.key
 
     @property
-    def restored_size(self) -> int:
-        """Bytes that restoring the hit writes."""
-        return sum(file.digest.size for file in self._hit.result.files) if self._hit else 0
+    def is_small(self) -> bool:
+        """Whether restoring its hit takes next to no time: few bytes, from this machine."""
+        if self._hit is None or self._hit.tier.remote is not None:
+            return False
+        return sum(file.digest.size for file in self._hit.result.files) <= SMALL
 
-    def restore(self) -> Finished | None:
+    def try_lock(self) -> ProcessLock | None:
+        """The task's lock between processes, taken; None while another process holds it."""
+        lock = self._bench.state.lock(f"task {self._task.id}")
+        return lock if lock.try_acquire() else None
+
+    def restore(self, lock: ProcessLock | None = None) -> Finished | None:
         """Bring the hit's outputs to disk; None where that cannot be done and it must be executed.
 
-        Called on a thread of its own; holds the task's lock.
+        Args:
+            lock: The task's, which is released in the end; without it, waits for it.
         """
-        lock, _ = self._locked()
+        if lock is None:
+            lock, _ = self._wait_for_lock()
         try:
             return None if self._hit is None else self._restore(self._hit)
         finally:
             lock.release()
+
+    def bring(self) -> Brought | None:
+        """Bring the hit's outputs to disk and leave all else to the other twin.
+
+        Returns:
+            None where anything is the matter, which the other one finds out.
+        """
+        lock = self.try_lock()
+        if lock is None or self._hit is None:
+            return None
+        try:
+            return self._outputs.bring(self._hit)
+        except BaoError:
+            return None
+        finally:
+            lock.release()
+
+    def restored_elsewhere(self, brought: Brought) -> Finished | None:
+        """The twin brought the hit's outputs to disk."""
+        if self._hit is None:
+            return None
+        self._bench.intents.adopt(self._task.id)
+        return self._note(self._hit, brought)
 
     def execute(self, executor: Executor, exited: Callable[[Usage], None]) -> Finished:
         """Run the command, unless another process did so meanwhile; then see what it left.
@@ -120,7 +149,7 @@ class TaskRun:
             exited: Called when the command has ended well, before what it left is looked at.
         """
         with ExitStack() as held:
-            lock, waited = self._locked()
+            lock, waited = self._wait_for_lock()
             held.callback(lock.release)
             recover(self._bench.files.root, self._bench.staging_dir, self._task.id)
             hit = self._look_up_again() if waited else None
@@ -151,15 +180,15 @@ class TaskRun:
             with left.log:
                 return self._keep(left, taint)
 
-    def _locked(self) -> tuple[ProcessLock, bool]:
-        """The task's lock between processes, taken, and whether it had to be waited for."""
+    def _wait_for_lock(self) -> tuple[ProcessLock, bool]:
+        """The task's lock, and whether it had to be waited for."""
+        if (lock := self.try_lock()) is not None:
+            return lock, False
+        reason = "another bao works on the same task"
+        self._bench.bus.emit(TaskWaited(self._task.id, reason))
         lock = self._bench.state.lock(f"task {self._task.id}")
-        waited = not lock.try_acquire()
-        if waited:
-            reason = "another bao works on the same task"
-            self._bench.bus.emit(TaskWaited(self._task.id, reason))
-            lock.acquire()
-        return lock, waited
+        lock.acquire()
+        return lock, True
 
     def cancel(self, grace: float) -> None:
         """End the task's processes. Called from another thread."""
@@ -177,75 +206,43 @@ class TaskRun:
         return self._bench.tiers.look_up([self._keyed.key]).get(self._keyed.key)
 
     def _restore(self, hit: Hit) -> Finished | None:
-        bench, started = self._bench, time.time()
-        recorded_at = time.time_ns()
-        key = self._keyed.key
+        bench = self._bench
         try:
-            stamps = self._write_outputs(hit)
-            log = self._replayed_log(hit)
+            return self._note(hit, self._outputs.bring(hit))
         except TierFailedError as error:
             self._reasons = (Reason("tier-failed", str(error)),)
-            return None
         except CacheError as error:
-            bench.tiers.discard(key, hit, str(error))
+            bench.tiers.discard(self._keyed.key, hit, str(error))
             self._reasons = (Reason("cache-damaged", "its cache entry was damaged"),)
-            return None
         except OutputError as error:
             bench.bus.warn(f"{self._task.id} was not restored: {error}", self._task.id)
             self._reasons = (Reason("not-restorable", f"its outputs are in the way: {error}"),)
-            return None
-        if bench.replay(self._task) and log:
-            bench.bus.emit(TaskOutput(self._task.id, log, replayed=True))
+        return None
+
+    def _note(self, hit: Hit, brought: Brought) -> Finished:
+        """Remember and tell that a hit's outputs stand."""
+        bench, task = self._bench, self._task
+        self._outputs.warn_of(brought.left)
+        if brought.log and bench.replay(task):
+            bench.bus.emit(TaskOutput(task.id, brought.log, replayed=True))
         outputs = outputs_hash(hit.result)
-        self._remember(hit.result, outputs, stamps, recorded_at, log)
+        self._remember(hit.result, outputs, brought.stamps, brought.recorded_at, brought.log)
         self._warm_earlier_tiers(hit)
-        bench.intents.settle(self._task.id)
+        bench.intents.settle(task.id)
         return Finished(
-            self._task,
+            task,
             "restored",
             0,
             self._keyed,
             outputs,
-            stamps,
+            brought.stamps,
             span=self._span,
             tier=hit.tier.name,
             stored=True,
-            started=started,
-            duration=time.time() - started,
+            started=brought.started,
+            duration=brought.duration,
             saved=hit.result.duration,
         )
-
-    def _write_outputs(self, hit: Hit) -> dict[str, Stamp]:
-        bench = self._bench
-        return restore(
-            bench.files.root,
-            self._spec,
-            hit.result,
-            lambda digests, sink: bench.tiers.fetch(hit, digests, sink),
-            own=self._begin,
-            is_tracked=bench.files.is_tracked,
-            is_ignored=bench.is_ignored,
-            staging_dir=bench.staging_dir,
-            others=self._is_anothers,
-            clean=self._task.definition.clean,
-            on_left=self._name_what_is_left,
-        )
-
-    def _replayed_log(self, hit: Hit) -> bytes | None:
-        """The log of a hit: always if it is short enough to remember, else if it is shown.
-
-        Raises:
-            CacheError: It is missing or damaged, or its tier failed.
-        """
-        digest = hit.result.log
-        if digest.size > INLINE_LOG and not self._bench.replay(self._task):
-            return None
-        if digest.size == 0:
-            return b""
-        log = self._bench.tiers.read_from(hit, digest)
-        if log is None:
-            raise CacheError("its log is missing")
-        return log
 
     def _warm_earlier_tiers(self, hit: Hit) -> None:
         tiers = self._bench.tiers
@@ -312,7 +309,7 @@ class TaskRun:
     def _attempt(self, executor: Executor, attempt: int, log: TaskLog) -> Finished:
         """Run the command once."""
         bench = self._bench
-        self._prepare_outputs()
+        self._outputs.clean()
         started = time.time()
         bench.bus.emit(
             TaskStarted(
@@ -341,41 +338,6 @@ class TaskRun:
             worker=result.worker,
         )
 
-    def _prepare_outputs(self) -> None:
-        """Note what an earlier attempt or run left; remove what of it is the task's own."""
-        bench = self._bench
-        if not self._spec.patterns:
-            return
-        left = clean(
-            bench.files.root,
-            self._spec,
-            own=self._begin,
-            others=self._is_anothers,
-            is_tracked=bench.files.is_tracked,
-            is_ignored=bench.is_ignored,
-            remove=self._task.definition.clean,
-        )
-        self._name_what_is_left(left)
-
-    def _begin(self, present: Sequence[str]) -> set[str]:
-        return self._bench.intents.begin(self._task.id, present)
-
-    def _is_anothers(self, path: str) -> bool:
-        if self._others is None:
-            self._others = self._bench.state.owned_by_others(self._task.id)
-        return path in self._others
-
-    def _name_what_is_left(self, paths: Sequence[str]) -> None:
-        if not paths:
-            return
-        shown = ", ".join(paths[:NAMED_AT_ONCE])
-        more = f" and {len(paths) - NAMED_AT_ONCE} more" if len(paths) > NAMED_AT_ONCE else ""
-        self._bench.bus.warn(
-            f"{shown}{more} matched the outputs of {self._task.id} and was left alone: no task "
-            "recorded it, and git does not ignore it",
-            self._task.id,
-        )
-
     def _run_command(self, executor: Executor, log: TaskLog) -> ExecutionResult:
         bench, task = self._bench, self._task
         definition = task.definition
@@ -383,7 +345,7 @@ class TaskRun:
         try:
             request = ExecutionRequest(
                 label=task.id,
-                command=_with_arguments(definition.command or "", task.arguments),
+                command=task.command,
                 directory=os.path.join(bench.files.root, self._package.path),
                 env=bench.environment(task, self._span),
                 timeout=definition.timeout,
@@ -411,14 +373,12 @@ class TaskRun:
         """See what the task left, and whether its inputs are what they were before it."""
         bench, task = self._bench, self._task
         try:
-            collected = collect(bench.files.root, self._spec, is_tracked=bench.files.is_tracked)
+            collected = self._outputs.collect()
         except (OutputError, OSError) as error:
             log.close()
             bench.bus.warn(f"the outputs of {task.id} could not be collected: {error}", task.id)
             reason = Reason("outputs-not-collected", f"its outputs could not be collected: {error}")
             return replace(finished, tainted=True, reasons=(*finished.reasons, reason))
-        for pattern in collected.unmatched:
-            bench.bus.warn(f"the output pattern '{pattern}' of {task.id} matched nothing", task.id)
         parts = BytesSource(encode_parts(bench.keys.storable(task, self._keyed)))
         log_digest = log.digest if log.fault is None else digest_bytes(b"")
         result = ActionResult(
@@ -488,13 +448,3 @@ class _Output:
     def write(self, data: bytes) -> None:
         self._log.write(data)
         self._bus.emit(TaskOutput(self._id, data))
-
-
-def _with_arguments(command: Command, arguments: tuple[str, ...]) -> Command:
-    if not arguments:
-        return command
-    if isinstance(command, str):
-        import shlex
-
-        return f"{command} {shlex.join(arguments)}"
-    return (*command, *arguments)

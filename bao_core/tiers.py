@@ -76,6 +76,10 @@ class CacheTiers:
         """The remote ones."""
         return [tier.remote for tier in self if tier.remote is not None]
 
+    def are_forkable(self) -> bool:
+        """Whether a copy of the process may read from all that are on this machine."""
+        return all(tier.backend.forkable for tier in self if tier.remote is None)
+
     def only_remote(self) -> str:
         """The name of the first tier that is read, if all of them are remote; else empty."""
         names = [tier.name for tier in self if tier.read]

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bao_core.tiers import CacheTiers
     from bao_core.worktree import WorktreeFiles
 
+GRACE = 5.0
+"""Seconds that an interrupted task gets between TERM and KILL."""
+
 Outcome = Literal["executed", "restored", "stood", "skipped", "passed"]
 """How a task came to its end; `stood` is a hit whose outputs were all in place, `passed` a transit
 task."""

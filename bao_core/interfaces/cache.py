@@ -147,10 +147,14 @@ class CacheBackend(Component):
         tier_variable: An environment variable that, where it is set, makes a tier of this class
             although no table of the configuration names it. Empty for none. Its `Settings` have a
             default for everything then, and `open` finds the rest in the environment.
+        forkable: Whether a copy of the process, forked while no method was running, may call
+            `fetch` and `read_blob` as well; it never calls `close`. So it is with a backend that
+            holds neither a connection nor a thread. Many hits are restored faster then.
     """
 
     remote: ClassVar[bool] = False
     tier_variable: ClassVar[str] = ""
+    forkable: ClassVar[bool] = False
 
     @abstractmethod
     def get_entries(self, keys: Collection[CacheKey]) -> Iterator[tuple[CacheKey, ActionResult]]:

@@ -46,6 +46,7 @@ class LocalCache(CacheBackend):
 
     name: ClassVar[str] = "local"
     Settings = LocalCacheSettings
+    forkable: ClassVar[bool] = True
 
     def __init__(
         self,
