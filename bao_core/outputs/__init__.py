@@ -30,6 +30,7 @@ __all__ = [
     "remove_abandoned",
     "resolve_patterns",
     "restore",
+    "scatter",
     "sources",
     "stamp_of",
     "stamps_equal",
@@ -230,6 +231,17 @@ def copy_contents(source: int, target: int) -> Digest:
 
     cloning.copy_contents(source, target)
     return cloning.digest_descriptor(target)
+
+
+def scatter(directory: str) -> None:
+    """Have the file system put directories made in this one wherever there is room, if it can.
+
+    For a directory with a few others, in which many files are made in a short time. It never
+    fails; see `bao_core.places.scatter`.
+    """
+    from bao_core import places
+
+    places.scatter(directory)
 
 
 def _ownership(

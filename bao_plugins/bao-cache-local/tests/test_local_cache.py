@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bao_cache_local.backend import LocalCache
+from bao_cache_local.files import SHARD_SIZE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -253,6 +254,15 @@ def test_blobs_are_shared_between_entries(cache: LocalCache, root: Path, kit: An
     for number in range(3):
         kit.put(cache, kit.make_entry(number, sizes=[], shared=b"s" * 9000))
     assert len(kit.files_below(root / "blobs")) == 1
+
+
+def test_many_files_are_made_in_several_directories(
+    cache: LocalCache, root: Path, kit: Any
+) -> None:
+    """Decision 0035: where many files have just been removed, ext4 takes long to find room."""
+    for number in range(SHARD_SIZE + 1):
+        kit.put(cache, kit.make_entry(number, sizes=[10]))
+    assert len(list((root / "unfinished").iterdir())) > 1
 
 
 def test_nothing_unfinished_stays(cache: LocalCache, root: Path, kit: Any) -> None:

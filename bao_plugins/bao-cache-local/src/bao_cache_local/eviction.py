@@ -200,7 +200,7 @@ class _Eviction:
         except OSError:
             return True
         try:
-            os.makedirs(self._workshop.directory, exist_ok=True)
+            self._workshop.make_directory(aside)
             os.rename(path, aside)
             found = os.stat(aside)
             if found.st_mtime > self._spare:
@@ -221,7 +221,8 @@ class _Eviction:
 
     def _sweep(self) -> None:
         """Remove what killed processes left unfinished, and histories of long ago."""
-        self._remove_older(self._workshop.directory, self._now - _RUBBISH)
+        for shard in _names(self._workshop.directory):
+            self._remove_older(f"{self._workshop.directory}/{shard}", self._now - _RUBBISH)
         if self._policy.max_age is not None:
             too_old = self._now - max(self._policy.max_age, self._policy.spare)
             self._remove_older(f"{self._root}/history", too_old)

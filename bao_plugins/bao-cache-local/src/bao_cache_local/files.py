@@ -6,6 +6,8 @@ import errno
 import itertools
 import os
 
+from bao_core.outputs import scatter
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,21 +21,40 @@ UNWRITABLE = frozenset(
 """What writing fails with where it would fail again."""
 
 
+SHARDS = 16
+"""Directories of unfinished files."""
+
+SHARD_SIZE = 64
+"""Files that are made in one of them before the next."""
+
+
 class Workshop:
     """The directory of a cache in which new files are made, beside the finished ones.
 
     Nothing is flushed to disk: everything that is read is verified, so what a power cut damaged is
-    a miss.
+    a miss. Files are made in several directories that are scattered over the disk, since ext4
+    looks for room near the directory that a file is made in.
     """
 
     def __init__(self, root: str) -> None:
         self.directory = f"{root}/unfinished"
-        self._prefix = f"{self.directory}/{os.getpid()}-{os.urandom(6).hex()}"
+        tag = os.urandom(6).hex()
+        self._prefix = f"{os.getpid()}-{tag}"
+        self._first = int(tag[0], 16)
         self._numbers = itertools.count()
 
     def name(self) -> str:
-        """A path that nobody else uses."""
-        return f"{self._prefix}-{next(self._numbers)}"
+        """A path that nobody else uses; the directory may have to be made."""
+        number = next(self._numbers)
+        shard = (self._first + number // SHARD_SIZE) % SHARDS
+        return f"{self.directory}/{shard:x}/{self._prefix}-{number}"
+
+    def make_directory(self, path: str) -> None:
+        """Make the directory of a name."""
+        if not os.path.isdir(self.directory):
+            os.makedirs(self.directory, exist_ok=True)
+            scatter(self.directory)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
 
     def make(self, fill: Callable[[int], None]) -> str:
         """Make a file and return its path; it is gone again if filling it fails."""
@@ -42,7 +63,7 @@ class Workshop:
         try:
             descriptor = os.open(path, flags, 0o666)
         except FileNotFoundError:
-            os.makedirs(self.directory, exist_ok=True)
+            self.make_directory(path)
             descriptor = os.open(path, flags, 0o666)
         try:
             try:
