@@ -29,10 +29,10 @@ from bao_core.builtins.processes import (
 )
 from bao_core.builtins.programs import explain_failure, find_program
 from bao_core.builtins.slots import processors
-from bao_core.builtins.spawning import Start, prepare, spawn
 from bao_core.builtins.watchdog import Watchdog
 from bao_core.interfaces.component import Context
 from bao_core.interfaces.executor import Execution, ExecutionRequest, Executor, Worker
+from bao_core.lean import import_subprocess
 from bao_core.model import SupportsWrite
 
 STANDARD_ERROR = 2
@@ -85,7 +85,7 @@ class LocalExecutor(Executor):
     @classmethod
     def open(cls, settings: Any, context: Context) -> Self:
         """Make the executor ready; starts nothing yet."""
-        prepare()
+        import_subprocess()
         _keep_exit_codes()
         _keep_descriptors()
         return cls(
@@ -178,21 +178,31 @@ class LocalExecutor(Executor):
             watchdog.leave(execution.pid)
 
     def _spawn(self, request: ExecutionRequest, output: int, mark: str) -> int:
-        """Start the process and return its id."""
+        """Start the process and return its id.
+
+        By `subprocess` rather than `os.posix_spawn`, which knows no working directory: a shell
+        that changes to it first costs several times what `subprocess` adds.
+        """
+        import subprocess
+
         trace = {name.upper(): value for name, value in request.trace.items()}
         command = request.command
-        in_shell = isinstance(command, str)
-        return spawn(
-            Start(
-                program="/bin/sh" if in_shell else find_program(request),
-                arguments=("/bin/sh", "-c", command) if isinstance(command, str) else command,
-                directory=request.directory,
-                env={**trace, **request.env, MARK: mark},
-                stdin=None if request.interactive else self._null,
-                output=output,
-                session=not request.interactive,
-            )
+        shell = isinstance(command, str)
+        process = subprocess.Popen(  # noqa: S603 - to run what the user configured is the task
+            ["/bin/sh", "-c", command] if isinstance(command, str) else command,
+            executable=None if shell else find_program(request),
+            cwd=request.directory,
+            env={**trace, **request.env, MARK: mark},
+            stdin=None if request.interactive else self._null,
+            stdout=output,
+            stderr=output,
+            start_new_session=not request.interactive,
+            # All descriptors close on exec; a walk over them for each command would cost.
+            close_fds=False,
         )
+        # From here on the execution waits for it; `subprocess` must not.
+        process.returncode = 0
+        return process.pid
 
     def _end_everything(self, watchdog: Watchdog) -> None:
         """End what finished tasks have left running."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bao_core.builtins import local_execution, spawning
+from bao_core.builtins import local_execution
 from bao_core.builtins.local_executor import LocalExecutor, LocalSettings
 from bao_core.builtins.processes import MARK
 from bao_core.errors import ExecutionError
@@ -68,13 +68,8 @@ def door(tmp_path: Path) -> Door:
     return Door(tmp_path / "door")
 
 
-@pytest.fixture(params=["library", "subprocess"])
-def executor(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LocalExecutor]:
-    """With both ways to start a process."""
-    if request.param == "subprocess":
-        monkeypatch.setattr(spawning, "_how", lambda: spawning.spawn_by_subprocess)
+@pytest.fixture
+def executor() -> Iterator[LocalExecutor]:
     executor = LocalExecutor(4)
     yield executor
     executor.close()
