@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from bao_core.errors import BaoError, CacheError
+from bao_core.errors import BaoError, CacheError, OutputError
 from bao_core.interfaces.cache import BlobSource, EvictionPolicy, Stored
 from bao_core.keys import StoredParts, decode_parts
 
@@ -145,10 +145,11 @@ class CacheTiers:
         Raises:
             CacheError: A blob is missing or damaged: the hit is a miss.
             TierFailedError: The tier failed: the hit is a miss, and the entry may be whole.
+            OutputError: The sink has no room.
         """
         try:
             hit.tier.backend.fetch(hit.result, digests, sink)
-        except CacheError:
+        except (CacheError, OutputError):
             raise
         except Exception as error:
             raise self._failed(hit.tier, error) from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from blake3 import blake3
 
-from bao_core.errors import CacheError
+from bao_core.errors import CacheError, OutputError
 from bao_core.model import Digest
 from bao_core.outputs.cloning import copy_contents, digest_descriptor, write_all
 
@@ -24,6 +25,7 @@ else:
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -32,6 +34,7 @@ def fetch_files(directory: str, files: Sequence[tuple[str, OutputFile]], fetch: 
 
     Raises:
         CacheError: A blob is missing or damaged.
+        OutputError: The disk takes no more.
     """
     if not files:
         return
@@ -110,9 +113,13 @@ class StagingSink(_Sink):
                     os.close(made.pop())
                 else:
                     _require(fill(made[0]), digest)
-        except BaseException:
+        except BaseException as error:
             for name, _ in targets:
                 self._discard(name)
+            if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+                # Of the place that is written to, and not of the cache that is read.
+                reason = f"there is no writing it to disk: {error.strerror}"
+                raise OutputError(reason, where=self._directory) from error
             raise
         finally:
             for descriptor in made:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct
 
-from bao_core.errors import CacheError
+from bao_core.errors import CacheError, OutputError
 from bao_core.interfaces.cache import Traffic
 from bao_core.remote.called import Call, CalledBackend
 from bao_core.remote.handover import AbandonedError, Handover
@@ -188,7 +188,7 @@ class RemoteTier(CalledBackend):
         try:
             with self._patience.waiting():
                 handover.pass_on(sink)
-        except CacheError:
+        except (CacheError, OutputError):
             raise
         except Exception as error:
             raise self._gone(error) from error

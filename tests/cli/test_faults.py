@@ -6,10 +6,13 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+BAO = Path(sys.executable).with_name("bao")
 
 LONG = os.environ.get("BAO_SWEEP") == "long"
 
@@ -125,6 +128,31 @@ def test_a_full_disk_under_the_cache_harms_nothing(pair: Any, size: str) -> None
         assert pair.read("packages/lib/dist/out.txt").endswith("lib b\n" + "x" * 300_000)
     finally:
         subprocess.run(["umount", mount], check=True)
+
+
+def test_a_full_disk_under_the_worktree_is_told_and_not_blamed_on_the_cache(pair: Any) -> None:
+    """A limit on the size of files stands for the disk."""
+    pair.write({"packages/lib/src/large.txt": "x" * 300_000})
+    pair.ok("run", "build")
+    remove_outputs(pair)
+    limited = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -f 100; exec {BAO} run build --continue=always"],
+        cwd=pair.root,
+        env=pair.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+    printed = limited.stdout + limited.stderr
+    assert limited.returncode != 0
+    assert "lib#build was not restored" in printed
+    assert "File too large" in printed
+    assert "cache tier" not in printed
+    pair.ok("run", "build")
+    assert pair.read("packages/app/dist/out.txt") == "app main\n"
+    assert len(pair.read("packages/lib/dist/out.txt")) > 300_000
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")

@@ -9,7 +9,7 @@ import pytest
 
 from bao_core.blobs import BytesSource
 from bao_core.digests import digest_bytes
-from bao_core.errors import CacheError
+from bao_core.errors import CacheError, OutputError
 from bao_core.interfaces.cache import CacheBackend, Stored
 from bao_core.model import ActionResult, CacheKey, TaskId
 from bao_core.tiers import CacheTiers, Hit, Tier
@@ -154,6 +154,20 @@ def test_a_tier_that_fails_while_fetching_makes_the_hit_a_miss() -> None:
     with pytest.raises(CacheError):
         only.fetch(Hit(next(iter(only)), RESULT), [LOG.digest], None)  # type: ignore[arg-type]
     assert len(warnings) == 1
+
+
+def test_a_worktree_without_room_is_no_fault_of_the_tier() -> None:
+    class Full:
+        def write(self, _digest: object, _stream: object) -> None:
+            raise OutputError("No space left on device")
+
+    backend = Memory()
+    backend.put_entry(KEY, RESULT, [LOG, PARTS])
+    only, warnings = tiers(backend)
+    with pytest.raises(OutputError):
+        only.fetch(only.look_up([KEY])[KEY], [LOG.digest], Full())  # type: ignore[arg-type]
+    assert warnings == []
+    assert only.look_up([KEY])
 
 
 def test_a_damaged_entry_is_removed_and_said() -> None:
