@@ -116,13 +116,12 @@ class TaskRun:
             lock.release()
 
     def bring(self) -> Brought | None:
-        """Bring the hit's outputs to disk and leave all else to the other twin.
+        """Bring the hit's outputs to disk, in a twin, and leave all else to the first process.
 
         Returns:
-            None where anything is the matter, which the other one finds out.
+            None where anything is the matter, which the first process finds out by itself.
         """
-        lock = self.try_lock()
-        if lock is None or self._hit is None:
+        if self._hit is None or (lock := self.try_lock()) is None:
             return None
         try:
             return self._outputs.bring(self._hit)
