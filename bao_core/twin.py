@@ -43,16 +43,22 @@ class Twin:
         """
         if not _can_fork():
             return None
+        from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
+
         requests, to_twin = os.pipe()
         from_twin, answers = os.pipe()
+        # A terminal sends it to both. The first process is interrupted, and ends the twin.
+        mask = pthread_sigmask(SIG_BLOCK, (SIGINT,))
         try:
             pid = os.fork()
+            if not pid:
+                _live(serve, requests, answers)
         except OSError:
             for descriptor in (requests, to_twin, from_twin, answers):
                 os.close(descriptor)
             return None
-        if not pid:
-            _live(serve, requests, answers)
+        finally:
+            pthread_sigmask(SIG_SETMASK, mask)
         os.close(requests)
         os.close(answers)
         return cls(pid, open(to_twin, "wb"), open(from_twin, "rb"))
@@ -94,9 +100,6 @@ def _can_fork() -> bool:
 
 def _live(serve: Callable[[bytes], bytes], requests: int, answers: int) -> NoReturn:
     try:
-        from signal import SIG_IGN, SIGINT, signal
-
-        signal(SIGINT, SIG_IGN)  # a terminal sends it to both; the other one ends this one
         _let_go_of_all_but(requests, answers)
         with open(requests, "rb") as receiving, open(answers, "wb") as sending:
             while (request := _receive(receiving)) is not None:
