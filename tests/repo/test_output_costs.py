@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 RUN = ("run", "build")
 
-RESTORING = 39
+RESTORING = 38
 """System calls that a task adds whose output, one file in a directory, is restored."""
 
 LOOKS = {"lstat", "newfstatat", "stat", "statx"}
@@ -32,6 +32,9 @@ COLD_LOOKS = 74
 
 TOLERANCE = 1.3
 """What lies above an output is looked at for all tasks that are ready, so it depends on chance."""
+
+STARTS = {"clone", "clone3", "fork", "vfork"}
+"""Calls that start a thread or a process."""
 
 SAVED = 5
 """Files besides outputs that a run may put in place: what is remembered of it."""
@@ -50,6 +53,8 @@ def test_restoring_a_task_is_one_rename_and_few_calls(workspace: Workspace) -> N
     assert more / workspace.packages <= RESTORING * TOLERANCE, restoring - nothing
     renames = sum(count for name, count in restoring.items() if name.startswith("rename"))
     assert workspace.packages <= renames <= workspace.packages + SAVED
+    started = [sum(calls[name] for name in STARTS) for calls in (nothing, restoring)]
+    assert started[0] == started[1], "small hits need no thread"
 
 
 def test_a_cold_task_looks_no_more_often_where_there_are_more(
