@@ -24,7 +24,8 @@ SHARE = 0.1
 """Of the time, what may be spent on checking."""
 
 LONGEST_PAUSE = 0.25
-"""Seconds that what a task left waits to be checked at most, while there is more to come."""
+"""Seconds that what a task left waits to be checked at most, while there is more to come. Fewer
+commands end in that time than `UNSTORED_AT_ONCE` of the engine, which would wait for them."""
 
 
 class Keeper:

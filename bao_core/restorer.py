@@ -7,8 +7,8 @@ share of them.
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
-from itertools import islice
 
 from msgspec.msgpack import Decoder, Encoder
 
@@ -52,8 +52,8 @@ class Restorer:
     ) -> None:
         self._start = start
         self._ended = ended
-        self._small: dict[TaskId, TaskRun] = {}
-        self._large: dict[TaskId, TaskRun] = {}
+        self._small: deque[TaskRun] = deque()
+        self._large: deque[TaskRun] = deque()
         self._crew = Crew(THREADS)
         self._at_work = 0
         self._twin: Twin | None = None
@@ -74,11 +74,11 @@ class Restorer:
 
     def add(self, job: TaskRun) -> None:
         """Take a hit."""
-        (self._small if job.is_small else self._large)[job.task_id] = job
+        (self._small if job.is_small else self._large).append(job)
 
     def withdraw(self) -> list[TaskId]:
         """Give back what was not begun."""
-        waiting = [*self._small, *self._large]
+        waiting = [job.task_id for job in (*self._small, *self._large)]
         self._small.clear()
         self._large.clear()
         return waiting
@@ -86,14 +86,13 @@ class Restorer:
     def start(self) -> Iterator[TaskRun]:
         """Start what others than this thread restore; what was started."""
         while self._large and self._at_work < THREADS:
-            job = self._large.pop(next(iter(self._large)))
+            job = self._large.popleft()
             self._at_work += 1
             yield job
             self._start(self._crew, partial(self._restored, job))
         while (twin := self._twin) and self._with_twin < BATCHES and len(self._small) > 1:
-            batch = [*islice(self._small.values(), min(BATCH, len(self._small) // 2))]
-            for job in batch:
-                del self._small[job.task_id]
+            length = min(BATCH, len(self._small) // 2)
+            batch = [self._small.popleft() for _ in range(length)]
             self._with_twin += 1
             yield from batch
             self._start(self._messenger, partial(self._brought, twin, batch))
@@ -105,10 +104,10 @@ class Restorer:
 
     def restore_small(self) -> None:
         """Restore one small hit, here."""
-        job = self._small.pop(next(iter(self._small)))
+        job = self._small.popleft()
         lock = job.try_lock()
         if lock is None:  # nobody knows for how long
-            self._large[job.task_id] = job
+            self._large.append(job)
         else:
             self._ended(job, job.restore(lock))
 
@@ -135,7 +134,7 @@ class Restorer:
             self._with_twin -= 1
             for job, brought in zip(batch, answers, strict=True):
                 if brought is None:  # it is found out here what is the matter with it
-                    self._large[job.task_id] = job
+                    self._large.append(job)
                 else:
                     self._ended(job, job.restored_elsewhere(brought))
 
