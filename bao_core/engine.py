@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bao_core.workbench import Workbench
 
 UNSTORED_AT_ONCE = 128
-"""Commands that have ended and are not stored, before no more is started: their logs take memory."""
+"""Commands that have ended and are not stored, before no more is started: logs take memory."""
 
 MANY_HITS = 128
 """Hits to be restored from which on a second process saves more time than its start takes."""
