@@ -114,8 +114,9 @@ class Engine:
         self._phase("keys")
         if self._bench.look_up:
             self._lookup.begin(self._graph.tasks, self._keyed, self._phase)
-            if self._side_by_side:
-                self._share_restoring()
+            many = self._lookup.found >= MANY_HITS and self._bench.tiers.are_forkable()
+            if many and self._side_by_side:
+                self._twin = self._restorer.fork_twin(self._job_of_twin)
         try:
             self._settle(self._initially_ready())
             self._take_to_the_end()
@@ -134,6 +135,8 @@ class Engine:
             if self._restorer.has_small and self._inbox.empty():
                 self._restorer.restore_small()
             elif self._running or self._awaiting or self._unstored:
+                if self._unstored and all(one.exited for one in self._running.values()):
+                    self._keeper.hurry()
                 self._inbox.get()()
             elif len(self._finished) < len(self._graph.tasks):
                 name = self._machinery.scheduler.name
@@ -307,11 +310,6 @@ class Engine:
     def _restore(self) -> None:
         for job in self._restorer.start():
             self._running[job.task_id] = _Running(job, started=True)
-
-    def _share_restoring(self) -> None:
-        """Have many hits restored on two processors."""
-        if self._lookup.found >= MANY_HITS and self._bench.tiers.are_forkable():
-            self._twin = self._restorer.fork_twin(self._job_of_twin)
 
     def _job_of_twin(self, task_id: TaskId, key: CacheKey) -> TaskRun | None:
         keyed, hit = self._keyed.get(task_id), self._lookup.hit(key)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from bao_core.interfaces.scheduler import ReadyTask
 
 _critical_path = attrgetter("critical_path")
-_id = attrgetter("id")
 
 
 class CriticalPathScheduler(Scheduler):
@@ -50,14 +49,12 @@ class CriticalPathScheduler(Scheduler):
 
 
 def _most_urgent_first(ready: Sequence[ReadyTask]) -> Iterator[ReadyTask]:
-    """Tasks by critical path, the longest first, then by id."""
+    """Tasks by critical path, the longest first; of equal ones in their order, which is by id."""
+    if not ready:
+        return
     # Of many that are ready mostly one is placed: that spares sorting the rest.
-    longest = max(map(_critical_path, ready), default=0.0)
-    first = min((task for task in ready if task.critical_path == longest), key=_id, default=None)
-    if first is not None:
-        yield first
-        rest = sorted(sorted(ready, key=_id), key=_critical_path, reverse=True)
-        yield from rest[1:]
+    yield max(ready, key=_critical_path)
+    yield from sorted(ready, key=_critical_path, reverse=True)[1:]
 
 
 def _emptiest(free: dict[str, int]) -> str:
