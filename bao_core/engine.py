@@ -135,8 +135,6 @@ class Engine:
             if self._restorer.has_small and self._inbox.empty():
                 self._restorer.restore_small()
             elif self._running or self._awaiting or self._unstored:
-                if self._unstored and all(one.exited for one in self._running.values()):
-                    self._keeper.hurry()
                 self._inbox.get()()
             elif len(self._finished) < len(self._graph.tasks):
                 name = self._machinery.scheduler.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Thread
 
 from bao_core.crew import Crew
 
@@ -56,26 +56,20 @@ class Keeper:
         self._failed = failed
         self._left: SimpleQueue[tuple[Task, TaskRun]] = SimpleQueue()
         self._storers = Crew(STORING_THREADS)
-        self._awaited = Event()
         self._thread: Thread | None = None
 
     def add(self, task: Task, job: TaskRun) -> None:
         """Take a task whose command has ended."""
-        self._awaited.clear()
         self._left.put((task, job))
         if self._thread is None:
             self._thread = Thread(target=self._serve, daemon=True)
             self._thread.start()
 
-    def hurry(self) -> None:
-        """Nothing goes on until what was taken is stored."""
-        self._awaited.set()
-
     def _serve(self) -> None:
         pause = 0.0
         while True:
             left = [self._left.get()]
-            self._awaited.wait(pause)
+            time.sleep(pause)
             while not self._left.empty():
                 left.append(self._left.get())
             began = time.perf_counter()

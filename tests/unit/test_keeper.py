@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from bao_core.keeper import LONGEST_PAUSE, Keeper
+from bao_core.keeper import Keeper
 from bao_core.model import Reason, Task, TaskDefinition, TaskEdge, TaskGraph, TaskId
 from bao_core.outputs import stamp_of
 from bao_core.upstream import Upstream
@@ -117,21 +116,3 @@ def test_an_error_of_storing_is_told_and_the_next_task_is_stored() -> None:
     assert isinstance(main.wait_for(1)[0], OSError)
     keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
     assert main.wait_for(2)[1] == ("b", ())
-
-
-def test_nothing_waits_for_more_once_nothing_more_can_come() -> None:
-    """Else the end of a run would wait for the pause that follows a long check."""
-    main = Main()
-
-    def changes(_tasks: Sequence[Task]) -> dict[TaskId, tuple[Reason, ...]]:
-        time.sleep(0.2)  # a check that takes long, after which there is a pause of `LONGEST_PAUSE`
-        return {}
-
-    keeper = main.keeper(changes)
-    keeper.add(task("a"), Job("a"))  # type: ignore[arg-type]
-    main.wait_for(1)
-    keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
-    began = time.perf_counter()
-    keeper.hurry()
-    main.wait_for(2)
-    assert time.perf_counter() - began < 0.2 + LONGEST_PAUSE
