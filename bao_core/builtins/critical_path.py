@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bao_core.interfaces.scheduler import ReadyTask
 
 _critical_path = attrgetter("critical_path")
+_id = attrgetter("id")
 
 
 class CriticalPathScheduler(Scheduler):
@@ -49,12 +50,13 @@ class CriticalPathScheduler(Scheduler):
 
 
 def _most_urgent_first(ready: Sequence[ReadyTask]) -> Iterator[ReadyTask]:
-    """Tasks by critical path, the longest first; of equal ones in their order, which is by id."""
+    """Tasks by critical path, the longest first, then by id."""
     if not ready:
         return
-    # Of many that are ready mostly one is placed: that spares sorting the rest.
-    yield max(ready, key=_critical_path)
-    yield from sorted(ready, key=_critical_path, reverse=True)[1:]
+    by_id = sorted(ready, key=_id)
+    # Of many that are ready mostly one is placed: that spares sorting the rest by their paths.
+    yield max(by_id, key=_critical_path)
+    yield from sorted(by_id, key=_critical_path, reverse=True)[1:]
 
 
 def _emptiest(free: dict[str, int]) -> str:

@@ -21,12 +21,11 @@ def worker(slots: int, name: str = "local") -> Worker:
 
 
 def placed(ready: list[ReadyTask], *workers: Worker) -> list[str]:
-    """What is placed of tasks that are given by id, as every scheduler is given them."""
     return [placement.id for placement in CriticalPathScheduler().next(ready, workers)]
 
 
 def test_the_longest_critical_path_starts_first_then_the_id_decides() -> None:
-    ready = [task("a", 1), task("b", 5), task("c", 5), task("d", 9)]
+    ready = [task("a", 1), task("c", 5), task("b", 5), task("d", 9)]
     assert placed(ready, worker(3)) == ["d", "b", "c"]
     assert placed(ready[:3], worker(1)) == ["b"]
 
