@@ -1,7 +1,7 @@
 """The loop over the graph: what is ready is answered from the cache, or placed, granted and run.
 
-Decisions are made here, on the main thread; work is done by `TaskRun` on threads of its own, which
-report back through one queue.
+Decisions are made here, on the main thread, which also restores small hits while nobody reports.
+All other work is done by `TaskRun` on threads of its own, which report back through one queue.
 """
 
 from __future__ import annotations
@@ -103,7 +103,6 @@ class Engine:
         self._running: dict[TaskId, _Running] = {}
         self._stopping: Reason | None = None
         self._unstored: set[TaskId] = set()
-        self._twin: Twin | None = None
         self.interrupted = 0
 
     # --- the main path -----------------------------------------------------------------------
@@ -112,17 +111,18 @@ class Engine:
         """Take every task to its end; how each ended, in the order in which they did."""
         self._keyed = self._bench.keys.keys_known_now()
         self._phase("keys")
+        twin: Twin | None = None
         if self._bench.look_up:
             self._lookup.begin(self._graph.tasks, self._keyed, self._phase)
             many = self._lookup.found >= MANY_HITS and self._bench.tiers.are_forkable()
             if many and self._side_by_side:
-                self._twin = self._restorer.fork_twin(self._job_of_twin)
+                twin = self._restorer.fork_twin(self._job_of_twin)
         try:
             self._settle(self._initially_ready())
             self._take_to_the_end()
         finally:
-            if self._twin is not None:
-                self._twin.close()
+            if twin is not None:
+                twin.close()
         return self._finished
 
     def _take_to_the_end(self) -> None:

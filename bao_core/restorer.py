@@ -122,17 +122,18 @@ class Restorer:
 
     def _brought(self, twin: Twin, batch: list[TaskRun]) -> Callable[[], None]:
         """What the twin made of a batch."""
-        answers: list[Brought | None]
+        answers: list[Brought | None] | None
         request = Encoder().encode([(job.task_id, job.key) for job in batch])
         try:
             answers = Decoder(list[Brought | None]).decode(twin.ask(request))
         except TwinLostError:
-            answers = [None] * len(batch)
-            self._twin = None
+            answers = None
 
         def report() -> None:
             self._with_twin -= 1
-            for job, brought in zip(batch, answers, strict=True):
+            if answers is None:
+                self._twin = None
+            for job, brought in zip(batch, answers or [None] * len(batch), strict=True):
                 if brought is None:  # it is found out here what is the matter with it
                     self._large.append(job)
                 else:
