@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bao_cache_local.backend import LocalCache
-from bao_cache_local.files import SHARD_SIZE
+from bao_cache_local.files import SHARD_SIZE, Workshop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -256,13 +256,18 @@ def test_blobs_are_shared_between_entries(cache: LocalCache, root: Path, kit: An
     assert len(kit.files_below(root / "blobs")) == 1
 
 
-def test_many_files_are_made_in_several_directories(
-    cache: LocalCache, root: Path, kit: Any
+def test_many_files_are_made_in_directories_that_are_scattered_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Decision 0035: where many files have just been removed, ext4 takes long to find room."""
-    for number in range(SHARD_SIZE + 1):
-        kit.put(cache, kit.make_entry(number, sizes=[10]))
-    assert len(list((root / "unfinished").iterdir())) > 1
+    scattered: list[str] = []
+    monkeypatch.setattr("bao_cache_local.files.scatter", scattered.append)
+    workshop = Workshop(str(tmp_path))
+    made = [workshop.make(lambda _target: None) for _ in range(2 * SHARD_SIZE + 1)]
+    sizes = [len(list(shard.iterdir())) for shard in (tmp_path / "unfinished").iterdir()]
+    assert sorted(sizes) == [1, SHARD_SIZE, SHARD_SIZE]
+    assert len({*made}) == len(made)
+    assert scattered == [str(tmp_path / "unfinished")]
 
 
 def test_nothing_unfinished_stays(cache: LocalCache, root: Path, kit: Any) -> None:
