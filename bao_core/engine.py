@@ -9,14 +9,14 @@ from __future__ import annotations
 from functools import cached_property, partial
 from queue import SimpleQueue
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from bao_core.cache_lookup import CacheLookup
 from bao_core.errors import BaoError, GraphError
-from bao_core.events import TaskOutput, TaskWaited
-from bao_core.interfaces.component import called
+from bao_core.events import TaskOutput
 from bao_core.interfaces.executor import Claim, Usage
 from bao_core.model import Reason
+from bao_core.reports import Reports
 from bao_core.upstream import Upstream
 from bao_core.workbench import GRACE, Finished
 
@@ -24,10 +24,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bao_core.admission import Admission
     from bao_core.crew import Crew
     from bao_core.explain import Explainer
     from bao_core.interfaces.executor import Executor
-    from bao_core.interfaces.gate import Gate, Ticket
+    from bao_core.interfaces.gate import Gate
     from bao_core.interfaces.scheduler import Scheduler
     from bao_core.keeper import Keeper
     from bao_core.model import CacheKey, Task, TaskGraph, TaskId
@@ -62,11 +63,15 @@ class _Running(Struct):
     """A task that was placed: it waits for gates, or runs."""
 
     job: TaskRun
-    tickets: list[Ticket] = field(default_factory=list)
-    granted: int = 0
+    admission: Admission | None = None
     started: bool = False
     exited: bool = False
     worker: str = ""
+
+    def release(self, usage: Usage) -> None:
+        """Let go of its share of the machine, of which it used this much."""
+        if self.admission is not None:
+            self.admission.release(usage)
 
 
 class Engine:
@@ -91,6 +96,7 @@ class Engine:
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._finished: dict[TaskId, Finished] = {}
         self._upstream = Upstream(graph, self._finished, bench.files.root)
+        self._reports = Reports(bench.bus, bench.run_span)
         self._downstream: dict[TaskId, list[TaskId]] = {}
         self._unfinished_upstream: dict[TaskId, int] = {}
         self._keyed: dict[TaskId, KeyedTask] = {}
@@ -135,6 +141,8 @@ class Engine:
             if self._restorer.has_small and self._inbox.empty():
                 self._restorer.restore_small()
             elif self._running or self._awaiting or self._unstored:
+                if self._unstored and self._waits_for_storing():
+                    self._keeper.hurry()
                 self._inbox.get()()
             elif len(self._finished) < len(self._graph.tasks):
                 name = self._machinery.scheduler.name
@@ -142,6 +150,10 @@ class Engine:
                     f"scheduler '{name}' starts no task, though some could be started",
                     hint="choose another with `scheduler` in bao.toml",
                 )
+
+    def _waits_for_storing(self) -> bool:
+        idle = all(running.exited for running in self._running.values())
+        return idle or len(self._unstored) >= UNSTORED_AT_ONCE
 
     def interrupt(self, signal_number: int) -> None:
         """End the run; at once if it was asked to before. Safe to call from any thread."""
@@ -166,16 +178,17 @@ class Engine:
         ready = self._release(finished)
         if job.has_left:
             self._unstored.add(task_id)
+            self._reports.expect(task_id)
             self._keeper.add(finished.task, job)
         else:
-            self._report(finished)
+            self._reports.add(finished)
         self._settle(ready)
 
     def _kept(self, finished: Finished) -> None:
         """What a task left is stored, as far as it may be."""
         self._unstored.remove(finished.task.id)
         self._finished[finished.task.id] = finished
-        self._report(finished)
+        self._reports.add(finished)
 
     def _restored(self, job: TaskRun, finished: Finished | None) -> None:
         """A hit was restored; one that could not be is placed like any other miss."""
@@ -330,6 +343,11 @@ class Engine:
 
         return TaskRun(self._bench, task, keyed, hit=hit, reasons=reasons, taint=taint)
 
+    def _admission(self, task_id: TaskId, claim: Claim) -> Admission:
+        from bao_core.admission import Admission
+
+        return Admission(task_id, claim, self._inbox.put, partial(self._admitted, task_id))
+
     @cached_property
     def _explainer(self) -> Explainer:
         from bao_core.explain import Explainer
@@ -385,30 +403,12 @@ class Engine:
         # A task that stays up would hold its slots for ever, and its downstream needs none of it.
         slots = 0 if definition.persistent else definition.weight
         mutex = "the terminal" if definition.interactive else definition.mutex
-        claim = Claim(task_id, slots, mutex)
-        gates = self._machinery.gates
-        for gate in tuple(gates):
-            try:
-                ticket = gate.request(
-                    claim,
-                    lambda: self._inbox.put(partial(self._grant, task_id)),
-                    lambda reason: self._bench.bus.emit(TaskWaited(task_id, reason)),
-                )
-            except Exception as error:  # noqa: BLE001 - a gate fails alone
-                gates.remove(gate)
-                self._bench.bus.warn(f"gate {called(gate)} failed and was switched off: {error!r}")
-                running.granted += 1
-                continue
-            running.tickets.append(ticket)
-        if not running.tickets:
-            self._inbox.put(partial(self._grant, task_id))
+        running.admission = self._admission(task_id, Claim(task_id, slots, mutex))
+        running.admission.ask(self._machinery.gates, self._bench.bus)
 
-    def _grant(self, task_id: TaskId) -> None:
+    def _admitted(self, task_id: TaskId) -> None:
         running = self._running.get(task_id)
         if running is None or running.started:
-            return
-        running.granted += 1
-        if running.granted < len(running.tickets):
             return
         running.started = True
         executor = self._machinery.executor
@@ -427,7 +427,7 @@ class Engine:
         awaited = any(self._unfinished_upstream[other] == 1 for other in below)
         if running and not awaited and not self._graph.tasks[task_id].definition.mutex:
             running.exited = True
-            _release_tickets(running, usage)
+            running.release(usage)
 
     def _start(self, crew: Crew, work: Callable[[], Callable[[], None]]) -> None:
         """Have work done on another thread, and then what it returns on the main one."""
@@ -445,7 +445,7 @@ class Engine:
     def _conclude(self, finished: Finished) -> list[TaskId]:
         """Note and report a task's end; the tasks that are ready now."""
         ready = self._release(finished)
-        self._report(finished)
+        self._reports.add(finished)
         return ready
 
     def _release(self, finished: Finished) -> list[TaskId]:
@@ -453,7 +453,7 @@ class Engine:
         task_id = finished.task.id
         running = self._running.pop(task_id, None)
         if running is not None:
-            _release_tickets(running, finished.usage)
+            running.release(finished.usage)
         self._finished[task_id] = finished
         if finished.outcome == "executed" or any(
             edge.id in self._ran_above for edge in finished.task.upstream
@@ -480,17 +480,7 @@ class Engine:
             if running.started:
                 running.job.cancel(grace)
                 continue
-            for ticket in running.tickets:
-                ticket.cancel()
-                ticket.release(Usage())
+            if running.admission is not None:
+                running.admission.withdraw()
             del self._running[task_id]
             self._placeable[task_id] = running.job
-
-    def _report(self, finished: Finished) -> None:
-        self._bench.bus.emit(finished.event(self._bench.run_span))
-
-
-def _release_tickets(running: _Running, usage: Usage) -> None:
-    for ticket in running.tickets:
-        ticket.release(usage)
-    running.tickets.clear()

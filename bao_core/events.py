@@ -62,7 +62,7 @@ class TaskWaited(Struct, frozen=True, tag=True):
 
 
 class TaskFinished(Struct, frozen=True, tag=True):
-    """A task came to its end.
+    """A task came to its end. No task is told of before those upstream of it.
 
     Attributes:
         span: That of its `TaskStarted`; empty where nothing had to be done.

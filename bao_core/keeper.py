@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 
 from bao_core.crew import Crew
 
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 STORING_THREADS = 2
 """Threads that store: more of them only get in each other's way."""
 
-SHARE = 0.1
+SHARE = 0.05
 """Of the time, what may be spent on checking."""
 
-LONGEST_PAUSE = 0.25
-"""Seconds that what a task left waits to be checked at most, while there is more to come. Fewer
-commands end in that time than `UNSTORED_AT_ONCE` of the engine, which would wait for them."""
+LONGEST_PAUSE = 0.5
+"""Seconds that what a task left waits to be checked at most: it is told of only after that."""
 
 
 class Keeper:
@@ -34,7 +33,8 @@ class Keeper:
     A result may be stored if the outputs of everything above its task still were, when its command
     had ended, what they were when they were made. To look at all of them after each command costs
     the square of the number of tasks; after several commands at once it costs the same as after
-    one. So it is done as often as it does not take more than a share of the time.
+    one. So it is done as often as it does not take more than a share of the time, and at once where
+    nobody else uses the time.
 
     Args:
         changes: What speaks against storing what some tasks left; see `Upstream.changes`.
@@ -56,20 +56,26 @@ class Keeper:
         self._failed = failed
         self._left: SimpleQueue[tuple[Task, TaskRun]] = SimpleQueue()
         self._storers = Crew(STORING_THREADS)
+        self._hurry = Event()
         self._thread: Thread | None = None
 
     def add(self, task: Task, job: TaskRun) -> None:
         """Take a task whose command has ended."""
+        self._hurry.clear()
         self._left.put((task, job))
         if self._thread is None:
             self._thread = Thread(target=self._serve, daemon=True)
             self._thread.start()
 
+    def hurry(self) -> None:
+        """Let what was taken wait no longer: nothing comes before it is stored."""
+        self._hurry.set()
+
     def _serve(self) -> None:
         pause = 0.0
         while True:
             left = [self._left.get()]
-            time.sleep(pause)
+            self._hurry.wait(pause)
             while not self._left.empty():
                 left.append(self._left.get())
             began = time.perf_counter()

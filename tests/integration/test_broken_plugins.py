@@ -245,22 +245,67 @@ SLOW = CACHE.replace(
 )
 
 
-def test_what_is_downstream_starts_while_a_slow_cache_still_stores(tmp_path: Path) -> None:
-    source = SLOW.replace("REMOTE", "remote = False").replace("OPEN", "return cls({})")
+def beside_a_slow_cache(base: Path, source: str, command: str) -> BaoWorkspace:
+    """`app` depends on `lib`, whose results a cache of its own takes."""
+    source = source.replace("REMOTE", "remote = False").replace("OPEN", "return cls({})")
     kind = Kind(f"import os\nimport time\n{source}", config=TIER.partition("\n\n")[2])
-    workspace = workspace_beside(tmp_path, kind)
-    app = """\
+    workspace = workspace_beside(base, kind)
+    app = f"""\
 dependencies = ["lib"]
 [tasks.build]
 depends_on = ["^build"]
-command = "touch started output"
+command = "{command}"
 """
     config = workspace.read("bao.toml").replace('["lib"]', '["lib", "app"]')
     workspace.write({"bao.toml": config, "app/bao.toml": app})
+    return workspace
+
+
+def test_what_is_downstream_starts_while_a_slow_cache_still_stores(tmp_path: Path) -> None:
+    workspace = beside_a_slow_cache(tmp_path, SLOW, "touch started output")
     result = workspace.bao("run", "build")
     assert result.code == 0, result
     assert "warning" not in result.err, result.err
     assert result.outcomes == {"lib#build": "executed", "app#build": "executed"}
+
+
+STORES_TO_THE_END = CACHE.replace(
+    """    def close(self):
+        raise RuntimeError("cannot close")
+
+""",
+    """    def put_entry(self, key, result, blobs, *, replace=False):
+        told.wait(1)  # for what must not come before this is over
+        return super().put_entry(key, result, blobs, replace=replace)
+
+class Sink(EventSink):
+    name = "broken"
+
+    def handle(self, event):
+        if isinstance(event, TaskFinished) and event.id == "app#build":
+            told.set()
+
+@hookimpl
+def bao_event_sinks():
+    return [Sink]
+
+""",
+)
+
+
+def test_a_task_is_told_of_after_those_upstream_of_it_which_are_still_stored(
+    tmp_path: Path,
+) -> None:
+    head = """
+from threading import Event
+from bao_core.events import TaskFinished
+from bao_core.interfaces.events import EventSink
+told = Event()
+"""
+    workspace = beside_a_slow_cache(tmp_path, head + STORES_TO_THE_END, "exit 3")
+    result = workspace.bao("run", "build")
+    assert result.code == 3, result
+    assert list(result.outcomes) == ["lib#build", "app#build"]
 
 
 # --- what cannot go on without it ------------------------------------------------------------

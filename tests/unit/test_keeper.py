@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from queue import SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from bao_core.keeper import Keeper
 from bao_core.model import Reason, Task, TaskDefinition, TaskEdge, TaskGraph, TaskId
@@ -14,6 +17,9 @@ from bao_core.workbench import Finished
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+LIMIT = 20.0
+"""Seconds after which what is waited for does not come."""
 
 
 def task(name: str, *upstream: str) -> Task:
@@ -73,7 +79,7 @@ class Main:
 
     def wait_for(self, count: int) -> list[Any]:
         while len(self.said) < count:
-            self._inbox.get(timeout=20)()
+            self._inbox.get(timeout=LIMIT)()
         return self.said
 
 
@@ -84,18 +90,18 @@ def test_tasks_that_end_while_others_are_checked_are_checked_together() -> None:
 
     def changes(tasks: Sequence[Task]) -> dict[TaskId, tuple[Reason, ...]]:
         asked.put([each.package for each in tasks])
-        going.get(timeout=20)
+        going.get(timeout=LIMIT)
         return {tasks[-1].id: why}
 
     main = Main()
     keeper = main.keeper(changes)
     keeper.add(task("a"), Job("a"))  # type: ignore[arg-type]
-    assert asked.get(timeout=20) == ["a"]
+    assert asked.get(timeout=LIMIT) == ["a"]
     keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
     keeper.add(task("c"), Job("c"))  # type: ignore[arg-type]
     going.put(None)
     assert main.wait_for(1) == [("a", why)]
-    assert asked.get(timeout=20) == ["b", "c"]
+    assert asked.get(timeout=LIMIT) == ["b", "c"]
     going.put(None)
     assert sorted(main.wait_for(3)[1:]) == [("b", ()), ("c", why)]
 
@@ -116,3 +122,63 @@ def test_an_error_of_storing_is_told_and_the_next_task_is_stored() -> None:
     assert isinstance(main.wait_for(1)[0], OSError)
     keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
     assert main.wait_for(2)[1] == ("b", ())
+
+
+class Clock:
+    """Time as the keeper reads it: each check takes an hour."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def perf_counter(self) -> float:
+        self._now += 3600
+        return self._now
+
+
+def test_nothing_waits_for_more_once_nothing_more_can_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the end of a run would wait for the pause that follows a long check."""
+    monkeypatch.setattr("bao_core.keeper.time", Clock())
+    monkeypatch.setattr("bao_core.keeper.LONGEST_PAUSE", 10 * LIMIT)
+    main = Main()
+    keeper = main.keeper(lambda _tasks: {})
+    keeper.add(task("a"), Job("a"))  # type: ignore[arg-type]
+    main.wait_for(1)
+    keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
+    keeper.hurry()
+    assert main.wait_for(2) == [("a", ()), ("b", ())]
+
+
+class Pauses(Event):
+    """Tells the test when a pause begins, and how long it may last."""
+
+    begun: SimpleQueue[float | None] = SimpleQueue()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.begun.put(0.0 if self.is_set() else timeout)
+        return super().wait(timeout)
+
+
+def test_after_a_long_check_tasks_are_gathered_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bao_core.keeper.time", Clock())
+    monkeypatch.setattr("bao_core.keeper.LONGEST_PAUSE", 10 * LIMIT)
+    monkeypatch.setattr("bao_core.keeper.Event", Pauses)
+    asked: list[list[str]] = []
+
+    def changes(tasks: Sequence[Task]) -> dict[TaskId, tuple[Reason, ...]]:
+        asked.append([each.package for each in tasks])
+        return {}
+
+    main = Main()
+    keeper = main.keeper(changes)
+    keeper.add(task("a"), Job("a"))  # type: ignore[arg-type]
+    main.wait_for(1)
+    keeper.add(task("b"), Job("b"))  # type: ignore[arg-type]
+    assert [Pauses.begun.get(timeout=LIMIT) for _ in range(2)] == [0.0, 10 * LIMIT]
+    keeper.add(task("c"), Job("c"))  # type: ignore[arg-type]
+    keeper.hurry()
+    main.wait_for(3)
+    assert asked == [["a"], ["b", "c"]]
+    keeper.add(task("d"), Job("d"))  # type: ignore[arg-type]
+    assert Pauses.begun.get(timeout=LIMIT) == 10 * LIMIT, "the haste is over"
