@@ -58,7 +58,7 @@ def compare(plan: Plan, directory: Path) -> Report:
 
 def read_plan(given: argparse.Namespace, directory: Path) -> Plan:
     """Check the arguments."""
-    cells = (given.cells or ("hits,affected" if given.growth else ",".join(CELLS))).split(",")
+    cells = (given.cells or ",".join(CELLS)).split(",")
     if wrong := sorted(set(cells) - set(CELLS)):
         sys.exit(f"--cells: there is no {wrong[0]!r}, but: {', '.join(CELLS)}")
     sizes = given.sizes or (GROWTH_SIZES if given.growth else DEFAULT_SIZES)
