@@ -230,10 +230,17 @@ def test_a_disabled_plugin_is_not_even_imported(tmp_path: Path, how: str) -> Non
     assert not trace.exists()
 
 
-SLOW = CACHE.replace(
-    """    def close(self):
+def cache_that_puts(how: str) -> str:
+    """A module with a cache that closes well, and stores as these lines say."""
+    return CACHE.replace(
+        """    def close(self):
         raise RuntimeError("cannot close")
 """,
+        how,
+    )
+
+
+SLOW = cache_that_puts(
     """    def put_entry(self, key, result, blobs, *, replace=False):
         deadline = time.monotonic() + 20
         while result.task_id == "lib#build" and not os.path.exists("app/started"):
@@ -269,11 +276,7 @@ def test_what_is_downstream_starts_while_a_slow_cache_still_stores(tmp_path: Pat
     assert result.outcomes == {"lib#build": "executed", "app#build": "executed"}
 
 
-STORES_TO_THE_END = CACHE.replace(
-    """    def close(self):
-        raise RuntimeError("cannot close")
-
-""",
+STORES_TO_THE_END = cache_that_puts(
     """    def put_entry(self, key, result, blobs, *, replace=False):
         told.wait(1)  # for what must not come before this is over
         return super().put_entry(key, result, blobs, replace=replace)
@@ -288,7 +291,6 @@ class Sink(EventSink):
 @hookimpl
 def bao_event_sinks():
     return [Sink]
-
 """,
 )
 
@@ -306,6 +308,47 @@ told = Event()
     result = workspace.bao("run", "build")
     assert result.code == 3, result
     assert list(result.outcomes) == ["lib#build", "app#build"]
+
+
+STORES_AFTER_A_LONG_PAUSE = cache_that_puts(
+    """    def put_entry(self, key, result, blobs, *, replace=False):
+        open("STORING", "w").close()
+        return super().put_entry(key, result, blobs, replace=replace)
+""",
+)
+
+
+@pytest.mark.parametrize("others_run", [False, True])
+def test_no_result_waits_for_the_next_check_where_all_else_waits_for_it(
+    tmp_path: Path, *, others_run: bool
+) -> None:
+    """The check of `lib` is followed by a pause of ten minutes, in which `app` ends."""
+    storing, went_on = tmp_path / "storing", tmp_path / "went-on"
+    head = """
+from bao_core import engine, keeper
+keeper.LONGEST_PAUSE, keeper.SHARE = 600, 1e-9
+"""
+    if others_run:
+        head += "engine.UNSTORED_AT_ONCE = 1\n"
+    source = head + STORES_AFTER_A_LONG_PAUSE.replace("STORING", str(storing))
+    await_lib = f"until test -e {storing}; do sleep 0.01; done; touch output"
+    workspace = beside_a_slow_cache(tmp_path, source, await_lib)
+    if others_run:
+        # `beside` runs until `late` does, and that starts once the result of `app` is stored.
+        slow = f"until test -e {went_on}; do sleep 0.01; done; touch output"
+        late = f"""\
+dependencies = ["app"]
+[tasks.build]
+depends_on = ["^build"]
+command = "touch {went_on} output"
+"""
+        beside = f'[tasks.build]\ncommand = "{slow}"\n'
+        config = workspace.read("bao.toml").replace('"app"]', '"app", "beside", "late"]')
+        workspace.write({"bao.toml": config, "late/bao.toml": late, "beside/bao.toml": beside})
+    result = workspace.bao("run", "build", "--concurrency=2")
+    assert result.code == 0, result
+    assert "warning" not in result.err, result.err
+    assert set(result.outcomes.values()) == {"executed"}
 
 
 # --- what cannot go on without it ------------------------------------------------------------
